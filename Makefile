@@ -1,0 +1,75 @@
+# Every target makes .venv and installs what it needs, when that is missing or out of date: nothing to do by hand.
+#   make verify   the table of claims with their verdicts        make test       the tests, a few minutes
+#   make lint     ruff and the type checker                      make test-full  the slow tests too
+#   make bench    the benchmarks                                 make readme     the README's table of claims
+#   make clean    removes what was built                         make certificates  papers/certificates/
+
+PYTHON ?= python3
+JOBS ?= 2
+ARGS ?=
+BIN := .venv/bin
+PACKAGES := tightframe.theory tightframe.numerics tightframe.papers
+
+# One thread a process, several processes: two threads on a busy machine are slower than one.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+export HYPOTHESIS_PROFILE ?= ci
+
+# A strict editable install is a tree of links to the files that it found, so a new file needs a new install:
+# the key of an install is the list of files and the text of what pip reads.
+KEY = { find theory numerics papers -name __pycache__ -prune -o -type f ! -name '.*' -print | LC_ALL=C sort; \
+        cat pyproject.toml constraints.txt; } | cksum
+
+# $(call install,WHAT,EXTRA): installs .EXTRA, unless the last install of WHAT had the same key.
+define install
+@key=$$($(KEY)); \
+if [ ! -x $(BIN)/tightframe ] || [ "$$key" != "$$(cat .venv/installed-$(1) 2>/dev/null)" ]; then set -e; \
+  if [ ! -x $(BIN)/python ]; then \
+    $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+      { echo 'tightframe: needs Python 3.11 or newer, and $(PYTHON) is not; name one: make PYTHON=python3.12' >&2; exit 2; }; \
+    echo 'making .venv and installing into it: a few minutes, once' >&2; \
+    $(PYTHON) -m venv .venv; \
+  fi; \
+  rm -rf build/__editable__.*; \
+  pip='$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt'; \
+  $$pip 'setuptools>=77'; \
+  $$pip --no-build-isolation --config-settings editable_mode=strict --editable '.$(2)'; \
+  echo "$$key" > .venv/installed-$(1); \
+fi
+endef
+
+.PHONY: core dev verify test test-full lint readme certificates bench clean
+
+core:
+	$(call install,core,)
+
+dev:
+	$(call install,dev,[test])
+
+verify: core
+	@$(BIN)/tightframe verify $(ARGS)
+
+test: dev
+	@$(BIN)/pytest -n $(JOBS) $(ARGS) --pyargs $(PACKAGES) tests/
+
+test-full: dev
+	@$(BIN)/pytest -n $(JOBS) -m "" $(ARGS) --pyargs $(PACKAGES) tests/
+
+lint: dev
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
+
+readme: core
+	@$(BIN)/python -m tightframe.papers.readme README.md $(ARGS)
+
+certificates: core
+	@$(BIN)/tightframe verify --full --certificates papers/certificates $(ARGS)
+
+bench: core
+	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+clean:
+	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .venv/installed-*
+	@find theory numerics papers tests -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,32 @@
+"""Simulation of neural collapse: features, frames, statistics and losses as batched tensors.
+
+This side knows no closed form of the theory. What it finds, it finds by sampling and numerical linear
+algebra, so that its agreement with `tightframe.theory` is evidence. Submodules load on first use: importing
+the package does not import torch.
+
+>>> from tightframe import numerics
+>>> numerics.__all__
+['frames', 'linalg', 'losses', 'models', 'shapes', 'solution', 'statistics']
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from . import frames, linalg, losses, models, shapes, solution, statistics
+
+__all__ = ["frames", "linalg", "losses", "models", "shapes", "solution", "statistics"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

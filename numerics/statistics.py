@@ -1,0 +1,328 @@
+"""Class means, covariances, the SNR matrix, and the metrics NC1-NC4 of neural collapse.
+
+Every covariance is an average over all N samples (division by N, not N - 1, and class k weighs n_k/N), so
+that Sigma_T = Sigma_W + Sigma_B for any class sizes; for balanced classes these are the averages of han2022,
+1/C over classes and 1/(CN) over its CN samples. Metrics have the batch shape (...) and are zero in the
+collapsed limit, except `nc4_agreement`, which is one. "Papyan 2020" is Papyan, Han & Donoho, Prevalence of
+neural collapse during the terminal phase of deep learning training.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .frames import frame_deviation
+from .linalg import eigh, frobenius_norm, singular_values, svd
+from .models import Features
+from .shapes import check_compatible, check_finite, check_matrix, check_within_variation
+
+__all__ = [
+    "between_covariance",
+    "centred_means",
+    "class_means",
+    "global_mean",
+    "nc1_pinv",
+    "nc1_trace_quotient",
+    "nc2_angle_deviation",
+    "nc2_etf_distance",
+    "nc2_norm_deviation",
+    "nc3_alignment",
+    "nc4_agreement",
+    "residuals",
+    "snr_matrix",
+    "snr_singular_values",
+    "total_covariance",
+    "within_covariance",
+]
+
+
+def _blocks(features: Features) -> tuple[Tensor, ...]:
+    return features.values.split_with_sizes(list(features.class_counts), dim=-1)
+
+
+def _mean(columns: Tensor) -> Tensor:
+    # Relative to the first column: exact when all columns are equal, and accurate when they nearly are.
+    first = columns[..., :1]
+    return first + (columns - first).mean(dim=-1, keepdim=True)
+
+
+def _centred(columns: Tensor) -> Tensor:
+    shifted = columns - columns[..., :1]
+    return shifted - shifted.mean(dim=-1, keepdim=True)
+
+
+def class_means(features: Features) -> Tensor:
+    """M (..., d, K), the mean of each class.
+
+    >>> import torch
+    >>> from tightframe.numerics import statistics
+    >>> from tightframe.numerics.models import Features
+    >>> statistics.class_means(Features(torch.tensor([[0.0, 2.0, 5.0]]), (2, 1)))
+    tensor([[1., 5.]])
+    """
+    return torch.cat([_mean(block) for block in _blocks(features)], dim=-1)
+
+
+def global_mean(features: Features) -> Tensor:
+    """mu_G (..., d, 1), the mean of all samples; the average of the class means if the classes are balanced.
+
+    >>> import torch
+    >>> from tightframe.numerics import statistics
+    >>> from tightframe.numerics.models import Features
+    >>> statistics.global_mean(Features(torch.tensor([[0.0, 1.0, 5.0]]), (2, 1)))
+    tensor([[2.]])
+    """
+    return _mean(features.values)
+
+
+def centred_means(features: Features) -> Tensor:
+    """Mbar = M - mu_G 1^T (..., d, K); its columns weighted by n_k/N sum to zero."""
+    means = class_means(features)
+    shifted = means - means[..., :1]
+    return shifted - (shifted * features.class_weights).sum(dim=-1, keepdim=True)
+
+
+def residuals(features: Features) -> Tensor:
+    """R (..., d, N), every sample minus the mean of its class: Sigma_W = R R^T / N."""
+    return torch.cat([_centred(block) for block in _blocks(features)], dim=-1)
+
+
+def within_covariance(features: Features) -> Tensor:
+    """Sigma_W (..., d, d): the average over all N samples of (h - mu_k)(h - mu_k)^T, k the class of h.
+
+    >>> import torch
+    >>> from tightframe.numerics import statistics
+    >>> from tightframe.numerics.models import Features
+    >>> statistics.within_covariance(Features(torch.tensor([[0.0, 2.0, 4.0, 8.0]]), (2, 2)))
+    tensor([[2.5000]])
+    """
+    within = residuals(features)
+    return within @ within.mT / features.samples
+
+
+def _weighted_means(features: Features) -> Tensor:
+    """B = Mbar diag(n_k/N)^{1/2}, hence Sigma_B = B B^T."""
+    return centred_means(features) * features.class_weights.sqrt()
+
+
+def between_covariance(features: Features) -> Tensor:
+    """Sigma_B (..., d, d): the sum of (n_k/N) (mu_k - mu_G)(mu_k - mu_G)^T, of rank at most K - 1.
+
+    >>> import torch
+    >>> from tightframe.numerics import statistics
+    >>> from tightframe.numerics.models import Features
+    >>> statistics.between_covariance(Features(torch.tensor([[0.0, 0.0, 0.0, 8.0]]), (3, 1)))
+    tensor([[12.]])
+    """
+    between = _weighted_means(features)
+    return between @ between.mT
+
+
+def total_covariance(features: Features) -> Tensor:
+    """Sigma_T (..., d, d): the average over all N samples of (h - mu_G)(h - mu_G)^T.
+
+    >>> import torch
+    >>> from tightframe.numerics import statistics
+    >>> from tightframe.numerics.models import Features
+    >>> statistics.total_covariance(Features(torch.tensor([[0.0, 0.0, 0.0, 8.0]]), (3, 1)))
+    tensor([[12.]])
+    """
+    centred = _centred(features.values)
+    return centred @ centred.mT / features.samples
+
+
+def snr_matrix(features: Features, rtol: float | None = None) -> Tensor:
+    """The SNR matrix Sigma_W^{-1/2} Mbar (..., d, K) of han2022, with the symmetric positive definite root.
+
+    The columns carry no weights: for unequal classes it is the same formula, mu_G being the mean of all
+    samples. Raises ValueError if Sigma_W is singular: N - K < d, or its smallest eigenvalue is at most `rtol`
+    times the largest. Default: max(d, N) eps, the rule of `numpy.linalg.matrix_rank`, eps being the machine
+    precision.
+
+    >>> import torch
+    >>> from tightframe.numerics import statistics
+    >>> from tightframe.numerics.models import Features
+    >>> statistics.snr_matrix(Features(torch.tensor([[0.0, 4.0, 10.0, 14.0]]), (2, 2)))
+    tensor([[-2.5000,  2.5000]])
+    """
+    check_within_variation(features.class_counts)
+    spare, dimension = features.samples - features.classes, features.dimension
+    if spare < dimension:
+        raise ValueError(f"expected an invertible Sigma_W, got one of rank <= N - K = {spare} < d = {dimension}")
+    if rtol is None:
+        rtol = max(dimension, features.samples) * torch.finfo(features.values.dtype).eps
+    eigenvalues, basis = eigh(within_covariance(features))
+    smallest, largest = eigenvalues[..., :1], eigenvalues[..., -1:]
+    if not bool((smallest > rtol * largest).all()):
+        raise ValueError(f"expected an invertible Sigma_W, got smallest eigenvalue <= {rtol:.1e} times the largest")
+    return (basis / eigenvalues.sqrt().unsqueeze(-2)) @ (basis.mT @ centred_means(features))
+
+
+def snr_singular_values(features: Features, rtol: float | None = None) -> Tensor:
+    """w (..., K - 1): the K - 1 largest singular values of `snr_matrix`, descending.
+
+    There are only d of them if d < K - 1: zeros are appended then, as han2022 needs.
+    Raises ValueError as `snr_matrix` does.
+
+    >>> import torch
+    >>> from tightframe.numerics import statistics
+    >>> from tightframe.numerics.models import Features
+    >>> statistics.snr_singular_values(Features(torch.tensor([[0.0, 4.0, 10.0, 14.0]]), (2, 2)))
+    tensor([3.5355])
+    """
+    values = singular_values(snr_matrix(features, rtol))[..., : features.classes - 1]
+    return torch.nn.functional.pad(values, (0, features.classes - 1 - values.shape[-1]))
+
+
+def _check_between(between: Tensor) -> Tensor:
+    if not bool((between != 0).any(dim=-1).any(dim=-1).all()):
+        raise ValueError("expected class means that differ, got Sigma_B = 0")
+    return between
+
+
+def nc1_pinv(features: Features) -> Tensor:
+    """NC1 as tr(Sigma_W Sigma_B^+) / K (Papyan 2020): numerator the trace, denominator the number of classes.
+
+    Sigma_B has rank at most K - 1 and rounding hides it, so that its pseudo-inverse keeps the K - 1 largest
+    eigenvalues explicitly (d if d < K - 1), without those that vanish because class means are dependent:
+    square roots up to max(d, K) eps times the largest. Within-class variation outside the span of Mbar does
+    not count. Raises ValueError if Sigma_B = 0, or every class has one sample.
+
+    >>> import torch
+    >>> from tightframe.numerics import statistics
+    >>> from tightframe.numerics.models import Features
+    >>> statistics.nc1_pinv(Features(torch.tensor([[0.0, 4.0, 10.0, 14.0]]), (2, 2)))
+    tensor(0.0800)
+    """
+    check_within_variation(features.class_counts)
+    between = _check_between(_weighted_means(features))
+    u, s, _ = svd(between)
+    rank = min(features.classes - 1, features.dimension)
+    u, s = u[..., :rank], s[..., :rank]
+    eps = torch.finfo(s.dtype).eps
+    kept = s > max(features.dimension, features.classes) * eps * s[..., :1]
+    inverse = torch.where(kept, 1 / s, 0).unsqueeze(-1)
+    projected = inverse * (u.mT @ residuals(features))
+    return projected.square().sum(dim=(-2, -1)) / (features.samples * features.classes)
+
+
+def nc1_trace_quotient(features: Features) -> Tensor:
+    """NC1 as tr(Sigma_W) / tr(Sigma_B), without a pseudo-inverse; it sees variation in every direction.
+
+    Raises ValueError if Sigma_B = 0, or every class has one sample.
+
+    >>> import torch
+    >>> from tightframe.numerics import statistics
+    >>> from tightframe.numerics.models import Features
+    >>> statistics.nc1_trace_quotient(Features(torch.tensor([[0.0, 4.0, 10.0, 14.0]]), (2, 2)))
+    tensor(0.1600)
+    """
+    check_within_variation(features.class_counts)
+    between = _check_between(_weighted_means(features))
+    within = residuals(features).square().sum(dim=(-2, -1)) / features.samples
+    return within / between.square().sum(dim=(-2, -1))
+
+
+def nc2_norm_deviation(features: Features) -> Tensor:
+    """NC2, equal norms: the standard deviation of ||mu_k - mu_G|| over classes / its mean (Papyan 2020).
+
+    The coefficient of variation, with division by K in the variance. Zero for a simplex ETF with balanced
+    classes. Raises ValueError if Sigma_B = 0.
+
+    >>> import torch
+    >>> from tightframe.numerics import statistics
+    >>> from tightframe.numerics.models import Features
+    >>> statistics.nc2_norm_deviation(Features(torch.tensor([[0.0, 0.0, 0.0, 8.0]]), (3, 1)))
+    tensor(0.5000)
+    """
+    norms = _check_between(centred_means(features)).square().sum(dim=-2).sqrt()
+    return norms.std(dim=-1, correction=0) / norms.mean(dim=-1)
+
+
+def nc2_angle_deviation(features: Features) -> Tensor:
+    """NC2, equal angles: the mean over pairs of |cos(mu_k - mu_G, mu_l - mu_G) + 1/(K-1)| (Papyan 2020).
+
+    The mean is over the K(K-1)/2 pairs of classes. Zero for a simplex ETF with balanced classes. Raises
+    ValueError if a class mean equals the global mean: it has no direction.
+
+    >>> from tightframe.numerics import frames, statistics
+    >>> from tightframe.numerics.models import Features
+    >>> features = Features(frames.simplex_etf(4, 3, seed=0), class_counts=(1, 1, 1, 1))
+    >>> round(statistics.nc2_angle_deviation(features).item(), 12)
+    0.0
+    """
+    means = centred_means(features)
+    norms = means.square().sum(dim=-2, keepdim=True).sqrt()
+    if not bool((norms > 0).all()):
+        raise ValueError("expected class means that differ from the global mean, got one without a direction")
+    directions = means / norms
+    cosines = directions.mT @ directions
+    rows, columns = torch.triu_indices(features.classes, features.classes, offset=1, device=means.device)
+    return (cosines[..., rows, columns] + 1 / (features.classes - 1)).abs().mean(dim=-1)
+
+
+def nc2_etf_distance(features: Features) -> Tensor:
+    """NC2, one number: || G/||G||_F - F/||F||_F ||_F, G the Gram matrix of Mbar and F = I - 11^T/K.
+
+    That is `frames.frame_deviation(centred_means(features), "etf")`: one convention among several in the
+    literature, both deviations above in one. Raises ValueError if Sigma_B = 0.
+    """
+    return frame_deviation(_check_between(centred_means(features)), "etf")
+
+
+def nc3_alignment(classifier: Tensor, features: Features) -> Tensor:
+    """NC3, self-duality: || W/||W||_F - Mbar^T/||Mbar||_F ||_F, between 0 and 2.
+
+    Papyan 2020 give its square. The classifier is (..., K, d), without bias. Raises ValueError for other
+    shapes, NaN, W = 0 or Sigma_B = 0.
+
+    >>> import torch
+    >>> from tightframe.numerics import statistics
+    >>> from tightframe.numerics.models import Features
+    >>> features = Features(torch.tensor([[0.0, 2.0]]), (1, 1))
+    >>> statistics.nc3_alignment(torch.tensor([[3.0], [-3.0]]), features)
+    tensor(2.)
+    """
+    means = _check_between(centred_means(features))
+    _check_classifier(classifier, features)
+    norm = frobenius_norm(classifier, keepdim=True)
+    if not bool((norm > 0).all()):
+        raise ValueError("expected a classifier that is not zero")
+    return frobenius_norm(classifier / norm - means.mT / frobenius_norm(means, keepdim=True))
+
+
+def nc4_agreement(classifier: Tensor, features: Features, bias: Tensor | None = None) -> Tensor:
+    """NC4: the fraction of the N samples where argmax_k (W h + b)_k is the class of the nearest class mean.
+
+    The classifier is (..., K, d), the bias (..., K, 1) or None for zero. One in the collapsed limit (Papyan
+    2020 give the fraction that disagrees). A tie goes to the lower class. Raises ValueError for other shapes
+    or NaN.
+
+    >>> import torch
+    >>> from tightframe.numerics import statistics
+    >>> from tightframe.numerics.models import Features
+    >>> features = Features(torch.tensor([[-3.0, -1.0, 1.0, 3.0]]), (2, 2))
+    >>> statistics.nc4_agreement(torch.tensor([[-1.0], [1.0]]), features)
+    tensor(1.)
+    >>> statistics.nc4_agreement(torch.tensor([[-1.0], [1.0]]), features, bias=torch.tensor([[4.0], [0.0]]))
+    tensor(0.7500)
+    """
+    _check_classifier(classifier, features)
+    logits = classifier @ features.values
+    if bias is not None:
+        check_matrix("bias", bias, rows=features.classes, columns=1)
+        check_finite("bias", bias)
+        check_compatible(bias=bias, classifier=classifier, features=features.values)
+        logits = logits + bias
+    means = centred_means(features)
+    # -||h - m||^2 / 2 less the part that all classes share; about mu_G, so that a large offset cancels first.
+    nearest = means.mT @ _centred(features.values) - means.square().sum(dim=-2).unsqueeze(-1) / 2
+    agree = logits.argmax(dim=-2) == nearest.argmax(dim=-2)
+    return agree.to(features.values.dtype).mean(dim=-1)
+
+
+def _check_classifier(classifier: Tensor, features: Features) -> None:
+    check_matrix("classifier", classifier, rows=features.classes, columns=features.dimension)
+    check_finite("classifier", classifier)
+    check_compatible(classifier=classifier, features=features.values)

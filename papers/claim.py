@@ -1,0 +1,101 @@
+"""Claims: what a paper says, on which domain, with its derivation and its simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from typing import Any
+
+import sympy as sp
+
+from ..theory.derivation import Derivation, Setting
+from ..theory.proof.certificate import content_hash
+from ..theory.proof.statement import Statement
+from .domain import Domain
+from .evidence import Comparison, Kind, Verdict
+
+Numerics = Callable[[Mapping[str, Any], int], Comparison]
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper: its key (module name, prefix of claim ids, BibTeX key), its BibTeX entry, its claims in order."""
+
+    key: str
+    title: str
+    bibtex: str
+    claims: tuple[Claim, ...]
+
+    def __post_init__(self) -> None:
+        foreign = [claim.id for claim in self.claims if claim.paper != self.key]
+        if foreign:
+            raise ValueError(f"the claim {foreign[0]} does not belong to {self.key}")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim. ``id`` is ``paper/slug`` and permanent; ``locator`` is ``None`` where it is not known.
+
+    ``statement`` may use the abbreviations of ``setting.definitions``; written out, it is what the derivation must
+    reach; ``derive()`` builds the derivation. ``numerics(values, seed)`` simulates one example of the domain. ``recorded`` is the verdict that the claim
+    had when it was committed. ``sharpens`` names the claim that this one generalises, ``corrects`` the one that it
+    replaces; both are links from a claim of our own.
+    """
+
+    id: str
+    title: str
+    kind: Kind
+    statement: Statement
+    setting: Setting
+    domain: Domain
+    derive: Callable[[], Derivation] | None = None
+    numerics: Numerics | None = None
+    recorded: Verdict = Verdict.OPEN
+    version: str | None = None
+    locator: str | None = None
+    sharpens: str | None = None
+    corrects: str | None = None
+    notes: str = field(default="")
+
+    def __post_init__(self) -> None:
+        paper, _, slug = self.id.partition("/")
+        if not paper or not slug or "/" in slug:
+            raise ValueError(f"a claim id has the form paper/slug, not {self.id!r}")
+
+    @property
+    def paper(self) -> str:
+        return self.id.partition("/")[0]
+
+    @property
+    def slug(self) -> str:
+        return self.id.partition("/")[2]
+
+    @cached_property
+    def derivation(self) -> Derivation | None:
+        """The derivation, built when first asked for (its matrix expressions take sympy a while)."""
+        return None if self.derive is None else self.derive()
+
+    @cached_property
+    def normal_form(self) -> dict[str, Any]:
+        """Statement and hypotheses as the checker sees them; a certificate of the claim must contain exactly this."""
+        return self.setting.normal_form(self.statement)
+
+    @cached_property
+    def hash(self) -> str:
+        """The content hash of the normal form."""
+        return content_hash(self.normal_form)
+
+    def statement_latex(self) -> str:
+        return self.statement.latex()
+
+    def definitions_latex(self) -> tuple[str, ...]:
+        """The abbreviations, each as an equation, in the order of their definition."""
+        return tuple(f"{sp.latex(name)} = {sp.latex(meaning)}" for name, meaning in self.setting.definitions.items())
+
+    def _repr_latex_(self) -> str:
+        return rf"$\displaystyle {self.statement_latex()}$"
+
+    def _repr_html_(self) -> str:
+        return f"<p><b>{escape(self.id)}</b> {escape(self.title)}</p><p>\\({escape(self.statement_latex())}\\)</p>"

@@ -1,0 +1,129 @@
+"""Evidence and verdicts: what was seen about a claim, and the strongest word that it allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """The closed vocabulary, from strongest to weakest; ``refuted`` stands beside the scale."""
+
+    PROVED = "proved"
+    ATTESTED = "attested"
+    SUPPORTED = "supported"
+    OPEN = "open"
+    REFUTED = "refuted"
+
+    @property
+    def strength(self) -> int:
+        """3 for proved down to 0 for open; a refutation is as strong as a proof."""
+        return {"proved": 3, "refuted": 3, "attested": 2, "supported": 1, "open": 0}[self.value]
+
+
+class Kind(StrEnum):
+    """What sort of statement a claim makes; selects the assertion of its property test."""
+
+    IDENTITY = "identity"
+    OPTIMUM = "optimum"
+    UPPER = "upper"
+    LOWER = "lower"
+    THRESHOLD = "iff-threshold"
+    LIMIT = "limit"
+    INVARIANCE = "invariance"
+    EXISTENCE = "existence"
+    EMPIRICAL = "empirical"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What simulation measured beside what theory says, flattened, with the largest error that rounding explains.
+
+    ``others`` are further measured values that an optimum must not beat. ``converged`` is false if the simulation
+    did not: then nothing was measured.
+    """
+
+    measured: Sequence[float]
+    theoretical: Sequence[float]
+    tolerance: float
+    others: Sequence[float] = ()
+    converged: bool = True
+
+
+def _agrees(measured: Sequence[float], theoretical: Sequence[float], tolerance: float) -> bool:
+    if len(measured) != len(theoretical) or not len(measured):
+        return False
+    return all(abs(m - t) <= tolerance for m, t in zip(measured, theoretical, strict=True))  # NaN is False
+
+
+def holds_in(kind: Kind, comparison: Comparison) -> bool:
+    """The assertion that the kind of a claim selects, on one example.
+
+    Examples:
+        >>> holds_in(Kind.IDENTITY, Comparison([1.0], [1.0 + 1e-12], 1e-9))
+        True
+        >>> holds_in(Kind.OPTIMUM, Comparison([1.0], [1.0], 1e-9, others=[0.5]))
+        False
+    """
+    measured, theoretical, tolerance = comparison.measured, comparison.theoretical, comparison.tolerance
+    match kind:
+        case Kind.IDENTITY | Kind.INVARIANCE:
+            return _agrees(measured, theoretical, tolerance)
+        case Kind.OPTIMUM:
+            attained = _agrees(measured, theoretical, tolerance)
+            return attained and all(other >= max(theoretical) - tolerance for other in comparison.others)
+        case Kind.UPPER:
+            return len(measured) > 0 and all(m <= t + tolerance for m, t in zip(measured, theoretical, strict=True))
+        case Kind.LOWER:
+            return len(measured) > 0 and all(m >= t - tolerance for m, t in zip(measured, theoretical, strict=True))
+        case _:
+            raise NotImplementedError(f"no assertion for claims of kind {kind}")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One piece of evidence.
+
+    ``outcome`` is ``accepted`` (a certificate that the checker re-verified), ``refuted``, ``agree``, ``diverge`` or
+    ``undecided``; ``coverage`` says of how much of the domain it speaks.
+    """
+
+    kind: str
+    prover: str
+    outcome: str
+    coverage: str
+    seconds: float
+    detail: str
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Evidence:
+        """Read what :meth:`json` wrote; raises ``ValueError`` for anything else."""
+        fields = {"kind": str, "prover": str, "outcome": str, "coverage": str, "detail": str}
+        if set(data) != {*fields, "seconds"} or not all(isinstance(data[k], t) for k, t in fields.items()):
+            raise ValueError("not a piece of evidence")
+        return cls(**{**data, "seconds": float(data["seconds"])})
+
+
+def verdict_of(evidence: Sequence[Evidence]) -> Verdict:
+    """The verdict that pieces of evidence allow together.
+
+    A refutation and an accepted certificate, or a certificate and a diverging simulation, contradict each other: then
+    something is wrong on one side and the verdict is ``open``.
+
+    Examples:
+        >>> verdict_of([])
+        <Verdict.OPEN: 'open'>
+    """
+    outcomes = {piece.outcome for piece in evidence}
+    if "refuted" in outcomes:
+        return Verdict.OPEN if "accepted" in outcomes else Verdict.REFUTED
+    if "diverge" in outcomes:
+        return Verdict.OPEN
+    if "accepted" in outcomes:
+        return Verdict.PROVED
+    return Verdict.SUPPORTED if "agree" in outcomes else Verdict.OPEN

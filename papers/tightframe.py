@@ -1,0 +1,141 @@
+"""Claims of our own: generalisations and corrections of what the papers say. Citing one cites this software."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from ..theory import least_squares
+from ..theory.evaluation import evaluate
+from ..theory.proof.statement import Equal
+from ..theory.symbols import C, frobenius_squared, integers, lam, n, ones, p, quadratic, reals
+from .claim import Claim, Paper
+from .domain import Domain, Parameter
+from .evidence import Comparison, Kind, Verdict
+from .han2022 import random_classifier, rounding
+
+if TYPE_CHECKING:
+    from ..numerics.models import Features
+
+BIBTEX = r"""@software{tightframe,
+  author = {{The tightframe developers}},
+  title  = {tightframe: machine-checked theory of neural collapse},
+  year   = {2026}
+}
+"""
+
+# ---- least squares for classes of any sizes, written as in han2022
+problem = least_squares.extended(equal_sizes=False)
+data = problem.data
+d = problem.dimension
+W, H, Y, Delta = problem.classifier, data.features, data.one_hot, data.sizes
+M = sp.MatrixSymbol(r"\tilde{M}", d, C)
+mu = sp.MatrixSymbol(r"\tilde{\mu}_G", d, 1)
+Sigma_W = sp.MatrixSymbol(r"\tilde{\Sigma}_W", d, d)
+Sigma_B = sp.MatrixSymbol(r"\tilde{\Sigma}_B", d, d)
+Sigma_T = sp.MatrixSymbol(r"\tilde{\Sigma}_T", d, d)
+L, L_NC1, L_NC23 = (
+    sp.Symbol(name)
+    for name in (
+        r"\mathcal{L}(\tilde{W},\tilde{H})",
+        r"\mathcal{L}_{NC1}(\tilde{W},\tilde{H})",
+        r"\mathcal{L}_{NC2/3}(\tilde{W},\tilde{H})",
+    )
+)
+
+COVARIANCES = {
+    M: H * Y.T * Delta.inv(),
+    mu: H * ones(n) / n,
+    Sigma_W: (H - M * Y) * (H - M * Y).T / n,
+    Sigma_B: (M - mu * ones(C).T) * Delta * (M - mu * ones(C).T).T / n,
+    Sigma_T: (H - mu * ones(n).T) * (H - mu * ones(n).T).T / n,
+}
+SPLIT = COVARIANCES | {
+    L: frobenius_squared(W * H - Y) / (2 * n) + lam * frobenius_squared(W) / 2,
+    L_NC1: quadratic(W, Sigma_W + lam * sp.Identity(d)) / 2,
+    L_NC23: quadratic(W * M - sp.Identity(C), Delta) / (2 * n),
+}
+
+CLASSES = Parameter(C, integers(2), "number of classes")
+SAMPLES = Parameter(n, integers(2), "samples in all", sampled_to=30)
+DIMENSION = Parameter(p, integers(1), "dimension of the features")
+DECAY = Parameter(lam, reals(0), "weight decay")
+COVARIANCE_DOMAIN = Domain((CLASSES, SAMPLES, DIMENSION), (n >= C,))
+DOMAIN = Domain((CLASSES, SAMPLES, DIMENSION, DECAY), (n >= C,))
+
+covariance_setting = least_squares.setting(problem, COVARIANCE_DOMAIN.ranges, data.hypotheses, COVARIANCES)
+split_setting = least_squares.setting(problem, DOMAIN.ranges, data.hypotheses, SPLIT)
+
+
+def draw(values: Mapping[str, Any], seed: int) -> Features:
+    """Gaussian features of C classes of random sizes, n samples in all."""
+    import random
+
+    from ..numerics.models import FeatureModel
+
+    cuts = sorted(random.Random(seed).sample(range(1, values["n"]), values["C"] - 1))
+    counts = tuple(b - a for a, b in zip((0, *cuts), (*cuts, values["n"]), strict=True))
+    return FeatureModel(counts, values["p"]).sample(seed).extended()
+
+
+def assignment(values: Mapping[str, Any], features: Features) -> dict[Any, Any]:
+    import numpy as np
+
+    symbols = {C: values["C"], n: values["n"], p: values["p"], Delta: np.diag(features.class_counts).astype(float)}
+    return {**symbols, H: features.values.numpy(), Y: features.one_hot.numpy()}
+
+
+def simulate_total_covariance(values: Mapping[str, Any], seed: int) -> Comparison:
+    from ..numerics import statistics
+
+    features = draw(values, seed)
+    measured = statistics.total_covariance(features).numpy()
+    theoretical = evaluate(Sigma_W + Sigma_B, assignment(values, features), COVARIANCES)
+    return Comparison(measured.ravel(), theoretical.ravel(), rounding(scale=float(abs(measured).max())))
+
+
+def simulate_split(values: Mapping[str, Any], seed: int) -> Comparison:
+    from ..numerics import losses
+
+    features = draw(values, seed)
+    classifier = random_classifier(values, seed)
+    measured = float(losses.least_squares_loss(classifier, features.values, features.one_hot, values["lambda"]))
+    here = {**assignment(values, features), lam: values["lambda"], W: classifier.numpy()}
+    return Comparison([measured], [float(evaluate(L_NC1 + L_NC23, here, SPLIT))], rounding(scale=measured))
+
+
+PAPER = Paper(
+    "tightframe",
+    "tightframe: machine-checked theory of neural collapse",
+    BIBTEX,
+    (
+        Claim(
+            "tightframe/total-covariance",
+            "The total covariance splits for classes of any sizes",
+            Kind.IDENTITY,
+            Equal(Sigma_T, Sigma_W + Sigma_B),
+            covariance_setting,
+            COVARIANCE_DOMAIN,
+            lambda: least_squares.total_covariance(problem, covariance_setting),
+            simulate_total_covariance,
+            Verdict.PROVED,
+            sharpens="han2022/total-covariance",
+            notes="The between-class covariance weights each class by its share of the samples.",
+        ),
+        Claim(
+            "tightframe/class-mean-split",
+            "The loss splits into an NC1 and an NC2/3 part at every classifier, for classes of any sizes",
+            Kind.IDENTITY,
+            Equal(L, L_NC1 + L_NC23),
+            split_setting,
+            DOMAIN,
+            lambda: least_squares.class_mean_split(problem, split_setting),
+            simulate_split,
+            Verdict.PROVED,
+            sharpens="han2022/nc-decomposition",
+            notes="han2022 states it at the least-squares classifier of balanced classes; nothing about W is needed.",
+        ),
+    ),
+)

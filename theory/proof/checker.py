@@ -1,0 +1,1559 @@
+"""The independent checker: reads a certificate, believes nothing, needs the standard library alone.
+
+A certificate is a JSON document (``format: 1``) that declares parameters with ranges, letters (matrices with
+symbolic sizes), hypotheses, one statement and a list of steps. Every step names the rule that yields its statement;
+the checker replays each step and accepts the document only if the last step is the claimed statement and the
+supplied exact numeric model satisfies every hypothesis (contradictory hypotheses would prove anything).
+
+Run it with nothing installed::
+
+    python -I -S theory/proof/checker.py CERTIFICATE.json
+
+Terms are linear combinations, with rational coefficients, of ``monomial * traces * word``. A word is a product of
+letters, ``A'`` is the transpose of ``A``; a trace is a word up to rotation and transposition. Two facts are built
+into the normal form: a 1 x 1 factor of a word is a scalar, and a ones-vector of length n has ``1'1 = n``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+FORMAT = 1
+# Limits make hostile files end quickly; the shipped certificates stay a factor of 50 below each of them.
+MAX_BYTES = 16_000_000
+MAX_TERMS = 50_000
+MAX_WORD = 400
+MAX_DIGITS = 1_000
+MAX_EXPONENT = 1_000
+MAX_STEPS = 5_000
+MAX_ENTRIES = 250_000
+
+Monomial = tuple[tuple[str, int], ...]
+Word = tuple[str, ...]
+Key = tuple[Monomial, tuple[Word, ...], Word | None]
+Dimension = tuple[tuple[Monomial, Fraction], ...]
+Shape = tuple[Dimension, Dimension]
+Matrix = list[list[Fraction]]
+
+UNIT: Dimension = (((), Fraction(1)),)
+
+
+class Rejected(Exception):
+    """The document is a certificate, but it does not prove what it states."""
+
+
+class Malformed(Rejected):
+    """The document is not a certificate of this format."""
+
+
+# --------------------------------------------------------------------------------------------- scalars, monomials
+
+
+def monomial(factors: Iterable[tuple[str, int]]) -> Monomial:
+    """The product of powers, as sorted pairs without zero exponents."""
+    powers: dict[str, int] = {}
+    for name, exponent in factors:
+        powers[name] = powers.get(name, 0) + exponent
+        if abs(powers[name]) > MAX_EXPONENT:
+            raise Malformed(f"exponent of {name} beyond {MAX_EXPONENT}")
+    return tuple(sorted((name, exponent) for name, exponent in powers.items() if exponent))
+
+
+Commutative = dict[Monomial, Fraction]  # a Laurent polynomial in parameters
+
+
+def add(left: Commutative, right: Commutative, factor: Fraction = Fraction(1)) -> Commutative:
+    total = dict(left)
+    for key, value in right.items():
+        total[key] = total.get(key, Fraction(0)) + factor * value
+    return {key: value for key, value in total.items() if value}
+
+
+def multiply(left: Commutative, right: Commutative) -> Commutative:
+    total: Commutative = {}
+    for a, x in left.items():
+        for b, y in right.items():
+            key = monomial(a + b)
+            total[key] = total.get(key, Fraction(0)) + x * y
+    if len(total) > MAX_TERMS:
+        raise Malformed(f"more than {MAX_TERMS} terms")
+    return {key: value for key, value in total.items() if value}
+
+
+def power(base: Commutative, exponent: int) -> Commutative:
+    result: Commutative = {(): Fraction(1)}
+    for _ in range(exponent):
+        result = multiply(result, base)
+    return result
+
+
+def dimension(terms: Commutative) -> Dimension:
+    return tuple(sorted(terms.items()))
+
+
+# ----------------------------------------------------------------------------------------------------- the algebra
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values of a parameter: from ``low`` (``None``: unbounded), without it if ``open``; integers or reals."""
+
+    low: Fraction | None
+    open: bool = False
+    integer: bool = False
+
+    @property
+    def positive(self) -> bool:
+        return self.low is not None and (self.low > 0 or (self.low == 0 and self.open))
+
+    @property
+    def nonnegative(self) -> bool:
+        return self.low is not None and self.low >= 0
+
+    def __contains__(self, value: Fraction) -> bool:
+        if self.integer and value.denominator != 1:
+            return False
+        return self.low is None or value > self.low or (value == self.low and not self.open)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A matrix symbol; ``inverse_of`` makes it the inverse of a polynomial, ``equals`` an abbreviation of one."""
+
+    rows: Dimension
+    cols: Dimension
+    symmetric: bool = False
+    ones: bool = False
+    inverse_of: Polynomial | None = None
+    equals: Polynomial | None = None
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """A matrix polynomial of one shape, or (``shape is None``) a scalar one in traces."""
+
+    shape: Shape | None
+    terms: Mapping[Key, Fraction]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Polynomial) and self.shape == other.shape and dict(self.terms) == dict(other.terms)
+
+    def __hash__(self) -> int:
+        return hash((self.shape, frozenset(self.terms.items())))
+
+
+@dataclass
+class Algebra:
+    """Letters, parameters and reciprocals in force, with the arithmetic of polynomials in them."""
+
+    parameters: dict[str, Range] = field(default_factory=dict[str, Range])
+    letters: dict[str, Letter] = field(default_factory=dict[str, Letter])
+    reciprocals: dict[str, Polynomial] = field(default_factory=dict[str, Polynomial])
+
+    # ---- words
+    def letter(self, symbol: str) -> Letter:
+        try:
+            return self.letters[symbol.removesuffix("'")]
+        except KeyError:
+            raise Malformed(f"undeclared letter {symbol!r}") from None
+
+    def ends(self, symbol: str) -> Shape:
+        letter = self.letter(symbol)
+        return (letter.cols, letter.rows) if symbol.endswith("'") else (letter.rows, letter.cols)
+
+    def flip(self, symbol: str) -> str:
+        if self.letter(symbol).symmetric:
+            return symbol
+        return symbol[:-1] if symbol.endswith("'") else symbol + "'"
+
+    def transpose_word(self, word: Word) -> Word:
+        return tuple(self.flip(symbol) for symbol in reversed(word))
+
+    def word_shape(self, word: Word) -> Shape:
+        if len(word) > MAX_WORD:
+            raise Malformed(f"a product of more than {MAX_WORD} letters")
+        shapes = [self.ends(symbol) for symbol in word]
+        for i in range(len(word) - 1):
+            if shapes[i][1] != shapes[i + 1][0]:
+                raise Malformed(f"sizes clash between {word[i]} and {word[i + 1]}")
+        return shapes[0][0], shapes[-1][1]
+
+    def rotations(self, word: Word) -> Iterator[Word]:
+        for turned in (word, self.transpose_word(word)):
+            for i in range(len(turned)):
+                yield turned[i:] + turned[:i]
+
+    def canonical_trace(self, word: Word) -> Word:
+        return min(self.rotations(word))
+
+    # ---- normal form of one term
+    def _cut_cycle(self, word: Word) -> list[Word]:
+        cuts = [i for i, symbol in enumerate(word) if self.ends(symbol)[0] == UNIT]
+        if not cuts:
+            return [word]
+        turned = word[cuts[0] :] + word[: cuts[0]]
+        marks = [i - cuts[0] for i in cuts] + [len(word)]
+        return [turned[a:b] for a, b in zip(marks, marks[1:], strict=False)]
+
+    def _cut_word(self, word: Word) -> tuple[Word, list[Word]]:
+        if not word:
+            return word, []
+        borders = [self.ends(symbol)[0] for symbol in word] + [self.ends(word[-1])[1]]
+        cuts = [i for i, border in enumerate(borders) if border == UNIT]
+        if len(cuts) < 2:
+            return word, []
+        segments = [word[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+        return word[: cuts[0]] + word[cuts[-1] :], segments
+
+    def _is_ones_pair(self, word: Word) -> bool:
+        return len(word) == 2 and word[1] == self.flip(word[0]) and self.letter(word[0]).ones
+
+    def normal_terms(
+        self, mono: Monomial, traces: Sequence[Word], word: Word | None, value: Fraction
+    ) -> Iterator[tuple[Key, Fraction]]:
+        scalars: list[Word] = []
+        if word is not None:
+            word, scalars = self._cut_word(word)
+        factor: Commutative = {mono: value}
+        kept: list[Word] = []
+        for cycle in (*traces, *scalars):
+            for part in self._cut_cycle(cycle):
+                if self._is_ones_pair(part):
+                    letter = self.letter(part[0])
+                    factor = multiply(factor, dict(letter.rows))
+                else:
+                    kept.append(self.canonical_trace(part))
+        for key, coefficient in factor.items():
+            yield (key, tuple(sorted(kept)), word), coefficient
+
+    # ---- constructors
+    def collect(self, shape: Shape | None, terms: Iterable[tuple[Key, Fraction]]) -> Polynomial:
+        total: dict[Key, Fraction] = {}
+        for (mono, traces, word), value in terms:
+            if (word is None) != (shape is None):
+                raise Malformed("matrix and scalar terms in one sum")
+            if word and shape is not None and self.word_shape(word) != shape:
+                raise Malformed(f"term {' '.join(word)} has another size than its sum")
+            if word == () and shape is not None and shape[0] != shape[1]:
+                raise Malformed("an identity matrix in a sum of rectangular matrices")
+            for cycle in traces:
+                rows, cols = self.word_shape(cycle)
+                if rows != cols:
+                    raise Malformed(f"trace of the rectangular product {' '.join(cycle)}")
+            for key, coefficient in self.normal_terms(mono, traces, word, value):
+                total[key] = total.get(key, Fraction(0)) + coefficient
+            if len(total) > MAX_TERMS:
+                raise Malformed(f"more than {MAX_TERMS} terms")
+        return Polynomial(shape, {key: value for key, value in total.items() if value})
+
+    def scalar(self, terms: Commutative) -> Polynomial:
+        return self.collect(None, (((mono, (), None), value) for mono, value in terms.items()))
+
+    def symbol(self, name: str) -> Polynomial:
+        letter = self.letter(name)
+        return self.collect((letter.rows, letter.cols), [(((), (), (name,)), Fraction(1))])
+
+    def identity(self, size: Dimension) -> Polynomial:
+        return Polynomial((size, size), {((), (), ()): Fraction(1)})
+
+    def zero(self, shape: Shape | None) -> Polynomial:
+        return Polynomial(shape, {})
+
+    # ---- arithmetic
+    def plus(self, left: Polynomial, right: Polynomial, factor: Fraction = Fraction(1)) -> Polynomial:
+        if left.shape != right.shape:
+            raise Malformed("sum of different sizes")
+        total = dict(left.terms)
+        for key, value in right.terms.items():
+            total[key] = total.get(key, Fraction(0)) + factor * value
+        return Polynomial(left.shape, {key: value for key, value in total.items() if value})
+
+    def minus(self, left: Polynomial, right: Polynomial) -> Polynomial:
+        return self.plus(left, right, Fraction(-1))
+
+    def times(self, left: Polynomial, right: Polynomial) -> Polynomial:
+        if left.shape is not None and right.shape is not None:
+            if left.shape[1] != right.shape[0]:
+                raise Malformed("product of sizes that do not match")
+            shape: Shape | None = (left.shape[0], right.shape[1])
+        else:
+            shape = left.shape or right.shape
+        if len(left.terms) * len(right.terms) > MAX_TERMS:
+            raise Malformed(f"more than {MAX_TERMS} terms")
+        return self.collect(
+            shape,
+            (
+                ((monomial(m + n), s + t, v if u is None else u if v is None else u + v), x * y)
+                for (m, s, u), x in left.terms.items()
+                for (n, t, v), y in right.terms.items()
+            ),
+        )
+
+    def transpose(self, poly: Polynomial) -> Polynomial:
+        if poly.shape is None:
+            return poly
+        rows, cols = poly.shape
+        return self.collect(
+            (cols, rows), (((m, s, self.transpose_word(w or ())), x) for (m, s, w), x in poly.terms.items())
+        )
+
+    def trace(self, poly: Polynomial) -> Polynomial:
+        if poly.shape is None or poly.shape[0] != poly.shape[1]:
+            raise Malformed("trace of something that is not a square matrix")
+        size = dict(poly.shape[0])
+
+        def terms() -> Iterator[tuple[Key, Fraction]]:
+            for (m, s, word), x in poly.terms.items():
+                if word:
+                    yield (m, (*s, word), None), x
+                else:
+                    for n, y in size.items():
+                        yield (monomial(m + n), s, None), x * y
+
+        return self.collect(None, terms())
+
+    def substitute(self, poly: Polynomial, values: Mapping[str, Polynomial]) -> Polynomial:
+        """Replace letters by polynomials of the same shape (their transposes follow)."""
+        for name, value in values.items():
+            letter = self.letter(name)
+            if value.shape != (letter.rows, letter.cols):
+                raise Malformed(f"substitution for {name} has another size")
+            if not self.is_free(name):
+                raise Rejected(f"{name} is not a free letter")
+        for name in self.names(poly):
+            inner = self.definition(name)
+            if inner is not None and self.names(inner) & values.keys():
+                raise Rejected(f"cannot substitute inside the definition of {name}")
+
+        def product(word: Word, rows: Dimension) -> Polynomial:
+            result = self.identity(rows)
+            for symbol in word:
+                name = symbol.removesuffix("'")
+                if name in values:
+                    factor = self.transpose(values[name]) if symbol.endswith("'") else values[name]
+                else:
+                    factor = self.collect(self.ends(symbol), [(((), (), (symbol,)), Fraction(1))])
+                result = self.times(result, factor)
+            return result
+
+        total = self.zero(poly.shape)
+        for (mono, traces, word), value in poly.terms.items():
+            term = self.scalar({mono: value})
+            for cycle in traces:
+                term = self.times(term, self.trace(product(cycle, self.ends(cycle[0])[0])))
+            if word is not None and poly.shape is not None:
+                term = self.times(term, product(word, poly.shape[0]))
+            total = self.plus(total, term)
+        return total
+
+    def names(self, poly: Polynomial) -> set[str]:
+        """Letters, parameters and reciprocals that occur, those inside definitions included."""
+        found: set[str] = set()
+        shapes = [] if poly.shape is None else list(poly.shape)
+        for mono, traces, word in poly.terms:
+            found.update(name for name, _ in mono)
+            for cycle in (*traces, word or ()):
+                found.update(symbol.removesuffix("'") for symbol in cycle)
+        found.update(name for size in shapes for mono, _ in size for name, _ in mono)
+        for name in list(found):
+            inner = self.definition(name)
+            if inner is not None:
+                found |= self.names(inner)
+        return found
+
+    def definition(self, name: str) -> Polynomial | None:
+        """What the letter abbreviates, or what the letter or reciprocal is the inverse of; ``None`` if it is free."""
+        if name in self.letters:
+            return self.letters[name].inverse_of or self.letters[name].equals
+        return self.reciprocals.get(name)
+
+    def is_free(self, name: str) -> bool:
+        letter = self.letter(name)
+        return not (letter.symmetric or letter.ones or self.definition(name) is not None)
+
+    # ---- signs of scalars, from the ranges of the parameters alone
+    def sign(self, poly: Polynomial) -> str:
+        """``positive``, ``nonnegative`` or ``unknown``, by expansion around the lower ends of the ranges.
+
+        Negative powers are cleared with parameters that are positive on their whole range; each parameter x is
+        then written low + y with y >= 0: nonnegative coefficients decide, with a positive constant for ``positive``.
+        """
+        if poly.shape is not None or any(traces for _, traces, _ in poly.terms):
+            return "unknown"
+        terms: Commutative = {mono: value for (mono, _, _), value in poly.terms.items()}
+        ranges = {name: self.range_of(name) for mono in terms for name, _ in mono}
+        for name, bounds in ranges.items():
+            if bounds.positive:
+                lowest = min(dict(mono).get(name, 0) for mono in terms)
+                terms = multiply(terms, {monomial([(name, -lowest)]): Fraction(1)})
+        shifted: Commutative = {}
+        for mono, value in terms.items():
+            part: Commutative = {(): value}
+            for name, exponent in mono:
+                low = ranges[name].low
+                if low is None or exponent < 0:
+                    return "unknown"
+                part = multiply(part, power(add({((name, 1),): Fraction(1)}, {(): low}), exponent))
+            shifted = add(shifted, part)
+        if any(value < 0 for value in shifted.values()):
+            return "unknown"
+        strict = any(all(ranges[name].open for name, _ in mono) for mono in shifted)
+        return "positive" if strict else "nonnegative"
+
+    def range_of(self, name: str) -> Range:
+        if name in self.reciprocals:
+            return Range(Fraction(0), open=True) if self.sign(self.reciprocals[name]) == "positive" else Range(None)
+        if name not in self.parameters:
+            raise Malformed(f"undeclared parameter {name!r}")
+        return self.parameters[name]
+
+    def nonzero(self, name: str) -> bool:
+        return name in self.reciprocals or self.range_of(name).positive
+
+    # ---- exact evaluation in a numeric model
+    def evaluate(self, poly: Polynomial, model: Model) -> Matrix:
+        """The value of a polynomial in a model, exactly; scalars as 1 x 1 matrices."""
+        if poly.shape is None:
+            rows, cols = 1, 1
+        else:
+            rows, cols = (model.size(size) for size in poly.shape)
+        total = [[Fraction(0)] * cols for _ in range(rows)]
+        for (mono, traces, word), value in poly.terms.items():
+            coefficient = value * model.monomial(mono)
+            for cycle in traces:
+                product = model.product(cycle, self)
+                coefficient *= sum((product[i][i] for i in range(len(product))), Fraction(0))
+            if not coefficient:
+                continue
+            matrix = model.product(word, self) if word else identity_matrix(rows)
+            for i in range(rows):
+                for j in range(cols):
+                    total[i][j] += coefficient * matrix[i][j]
+        return total
+
+
+def identity_matrix(size: int) -> Matrix:
+    return [[Fraction(int(i == j)) for j in range(size)] for i in range(size)]
+
+
+def matrix_product(left: Matrix, right: Matrix) -> Matrix:
+    columns = list(zip(*right, strict=True))
+    return [[sum((a * b for a, b in zip(row, col, strict=True)), Fraction(0)) for col in columns] for row in left]
+
+
+@dataclass
+class Model:
+    """Exact values of parameters and letters."""
+
+    parameters: dict[str, Fraction]
+    letters: dict[str, Matrix]
+    cache: dict[Word, Matrix] = field(default_factory=dict[Word, Matrix])
+
+    def monomial(self, mono: Monomial) -> Fraction:
+        result = Fraction(1)
+        for name, exponent in mono:
+            if name not in self.parameters:
+                raise Rejected(f"the model gives no value to {name}")
+            if exponent < 0 and not self.parameters[name]:
+                raise Rejected(f"the model divides by {name} = 0")
+            result *= self.parameters[name] ** exponent
+        return result
+
+    def size(self, terms: Dimension) -> int:
+        value = sum((x * self.monomial(mono) for mono, x in terms), Fraction(0))
+        if value.denominator != 1 or not 0 < value <= 10_000:
+            raise Rejected(f"the model gives a matrix the size {value}")
+        return int(value)
+
+    def matrix(self, symbol: str) -> Matrix:
+        name = symbol.removesuffix("'")
+        if name not in self.letters:
+            raise Rejected(f"the model gives no value to {name}")
+        value = self.letters[name]
+        return [list(row) for row in zip(*value, strict=True)] if symbol.endswith("'") else value
+
+    def product(self, word: Word, algebra: Algebra) -> Matrix:
+        if word not in self.cache:
+            if len(word) == 1:
+                self.cache[word] = self.matrix(word[0])
+            else:
+                self.cache[word] = matrix_product(self.product(word[:-1], algebra), self.matrix(word[-1]))
+        return self.cache[word]
+
+    def check_shapes(self, algebra: Algebra) -> None:
+        for name, bounds in algebra.parameters.items():
+            if name not in self.parameters or self.parameters[name] not in bounds:
+                raise Rejected(f"the model puts {name} outside its range")
+        for name, inner in algebra.reciprocals.items():
+            if self.parameters.get(name, Fraction(0)) * algebra.evaluate(inner, self)[0][0] != 1:
+                raise Rejected(f"in the model {name} is not the reciprocal that it is declared to be")
+        for name, letter in algebra.letters.items():
+            value = self.matrix(name)
+            if [len(row) for row in value] != [self.size(letter.cols)] * self.size(letter.rows):
+                raise Rejected(f"in the model {name} has another size than declared")
+            if letter.symmetric and value != self.matrix(name + "'"):
+                raise Rejected(f"in the model {name} is not symmetric")
+            if letter.ones and any(x != 1 for row in value for x in row):
+                raise Rejected(f"in the model {name} is not a vector of ones")
+            if letter.equals is not None and value != algebra.evaluate(letter.equals, self):
+                raise Rejected(f"in the model {name} is not what it abbreviates")
+            if letter.inverse_of is not None:
+                inner = algebra.evaluate(letter.inverse_of, self)
+                if matrix_product(value, inner) != identity_matrix(len(inner)):
+                    raise Rejected(f"in the model {name} is not the inverse that it is declared to be")
+
+
+def elimination(matrix: Matrix) -> tuple[bool, bool, bool]:
+    """(symmetric positive semi-definite, positive definite, invertible), exactly."""
+    size = len(matrix)
+    symmetric = all(matrix[i][j] == matrix[j][i] for i in range(size) for j in range(i))
+    work = [row[:] for row in matrix]
+    semidefinite = definite = symmetric
+    for k in range(size):
+        pivot = work[k][k]
+        definite = definite and pivot > 0
+        if pivot < 0 or (pivot == 0 and any(work[k][j] for j in range(k + 1, size))):
+            semidefinite = False
+            break
+        if pivot:
+            for i in range(k + 1, size):
+                factor = work[i][k] / pivot
+                work[i] = [x - factor * y for x, y in zip(work[i], work[k], strict=True)]
+    return semidefinite, semidefinite and definite, rank(matrix) == size
+
+
+def rank(matrix: Matrix) -> int:
+    work, found = [row[:] for row in matrix], 0
+    for column in range(len(matrix[0])):
+        row = next((i for i in range(found, len(work)) if work[i][column]), None)
+        if row is None:
+            continue
+        work[found], work[row] = work[row], work[found]
+        for i in range(found + 1, len(work)):
+            factor = work[i][column] / work[found][column]
+            work[i] = [x - factor * y for x, y in zip(work[i], work[found], strict=True)]
+        found += 1
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------ statements
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One mathematical statement in normal form; ``kind`` says how the other fields are read.
+
+    ==============  ==========================================================================================
+    zero            poly = 0 (matrix or scalar)
+    psd, pd         poly is symmetric and positive semi-definite, positive definite
+    invertible      poly is an invertible square matrix
+    positive        poly > 0; ``nonnegative``: poly >= 0 (scalars)
+    any, all        one, every one of ``parts`` holds
+    minimum         poly, as a function of the letters ``over``, attains its minimum at ``at``; ``value`` is the
+                    minimum if given; ``unique``: attains it nowhere else
+    equal-infima    the infimum of poly over ``over`` equals that of ``other`` over ``other_over``
+    vanishes        the scalar expression is zero wherever it is defined (:class:`Calculus`)
+    increasing      the scalar expression increases strictly in its variable, on the variable's whole range
+    tends           a sum of w^a (log w)^b tends to zero as w tends to infinity
+    ==============  ==========================================================================================
+    """
+
+    kind: str
+    poly: Polynomial | None = None
+    parts: tuple[Statement, ...] = ()
+    over: tuple[str, ...] = ()
+    at: tuple[Polynomial, ...] = ()
+    value: Polynomial | None = None
+    unique: bool = False
+    other: Polynomial | None = None
+    other_over: tuple[str, ...] = ()
+    calculus: Calculus | None = None
+
+    def polynomials(self) -> Iterator[Polynomial]:
+        for poly in (self.poly, self.value, self.other, *self.at):
+            if poly is not None:
+                yield poly
+        for part in self.parts:
+            yield from part.polynomials()
+
+    @property
+    def target(self) -> Polynomial:
+        if self.poly is None:
+            raise Malformed(f"a statement of kind {self.kind} has no polynomial")
+        return self.poly
+
+
+MATRIX_KINDS = ("psd", "pd", "invertible")
+SCALAR_KINDS = ("positive", "nonnegative")
+
+
+def holds(statement: Statement, algebra: Algebra, model: Model) -> bool:
+    """Whether a quantifier-free statement holds in an exact numeric model."""
+    if statement.kind in ("any", "all"):
+        results = [holds(part, algebra, model) for part in statement.parts]
+        return any(results) if statement.kind == "any" else all(results)
+    value = algebra.evaluate(statement.target, model)
+    if statement.kind == "zero":
+        return not any(x for row in value for x in row)
+    if statement.kind in MATRIX_KINDS:
+        return elimination(value)[MATRIX_KINDS.index(statement.kind)]
+    if statement.kind == "positive":
+        return value[0][0] > 0
+    if statement.kind == "nonnegative":
+        return value[0][0] >= 0
+    raise Malformed(f"a statement of kind {statement.kind} cannot be evaluated in a model")
+
+
+# -------------------------------------------------------------------------------------------------- scalar calculus
+
+Tree = str | tuple[Any, ...]
+Quotient = tuple[Commutative, Commutative]
+
+
+@dataclass(frozen=True)
+class Calculus:
+    """A scalar expression over a tower of generators, each with a known derivative.
+
+    ``generators`` maps a name to ``("power", x, M)`` for x^M, ``("log", tree)``, ``("exp", tree)`` or
+    ``("flow", t, tree)`` for a function of t whose derivative is the tree. Expressions are nested tuples
+    ``("+", a, b, ...)``, ``("*", ...)``, ``("/", a, b)``, ``("^", a, "n")``, ``("D", a, x)``, names and numerals.
+    """
+
+    variable: str
+    generators: tuple[tuple[str, tuple[Any, ...]], ...]
+    tree: Tree
+
+    def quotient(self) -> Quotient:
+        return Field(self, dict(self.generators)).quotient(self.tree)
+
+
+@dataclass
+class Field:
+    """Rational functions in the generators of a :class:`Calculus`, with the derivations that they determine."""
+
+    calculus: Calculus
+    generators: dict[str, tuple[Any, ...]]
+
+    def quotient(self, tree: Tree) -> Quotient:
+        one: Commutative = {(): Fraction(1)}
+        if isinstance(tree, str):
+            if tree[:1].isdigit() or tree[:1] == "-":
+                return add({}, {(): rational(tree)}), one
+            return {((tree, 1),): Fraction(1)}, one
+        operator, *arguments = tree
+        if operator == "D":
+            return self.derivative(self.quotient(arguments[0]), arguments[1])
+        if operator == "^":
+            numerator, denominator = self.quotient(arguments[0])
+            exponent = int(rational(arguments[1]))
+            if abs(exponent) > MAX_EXPONENT:
+                raise Malformed(f"exponent beyond {MAX_EXPONENT}")
+            if exponent < 0:
+                numerator, denominator = denominator, numerator
+            return self.proper(power(numerator, abs(exponent)), power(denominator, abs(exponent)))
+        values = [self.quotient(argument) for argument in arguments]
+        total = values[0]
+        for value in values[1:]:
+            if operator == "+":
+                total = self.plus(total, value)
+            elif operator == "*":
+                total = multiply(total[0], value[0]), multiply(total[1], value[1])
+            elif operator == "/":
+                total = self.proper(multiply(total[0], value[1]), multiply(total[1], value[0]))
+            else:
+                raise Malformed(f"unknown operation {operator!r}")
+        return total
+
+    @staticmethod
+    def proper(numerator: Commutative, denominator: Commutative) -> Quotient:
+        if not denominator:
+            raise Rejected("division by an expression that is identically zero")
+        return numerator, denominator
+
+    @staticmethod
+    def plus(left: Quotient, right: Quotient) -> Quotient:
+        if left[1] == right[1]:
+            return add(left[0], right[0]), left[1]
+        return add(multiply(left[0], right[1]), multiply(right[0], left[1])), multiply(left[1], right[1])
+
+    def derivative(self, value: Quotient, variable: str) -> Quotient:
+        numerator, denominator = value
+        top, bottom = self._derivative(numerator, variable), self._derivative(denominator, variable)
+        # (n/d)' = (n' d - n d') / d^2 with n', d' quotients themselves
+        first = multiply(top[0], denominator), top[1]
+        second = multiply(bottom[0], numerator), bottom[1]
+        difference = self.plus(first, (multiply(second[0], {(): Fraction(-1)}), second[1]))
+        return difference[0], multiply(difference[1], multiply(denominator, denominator))
+
+    def _derivative(self, poly: Commutative, variable: str) -> Quotient:
+        total: Quotient = {}, {(): Fraction(1)}
+        for name in sorted({name for mono in poly for name, _ in mono}):
+            partial: Commutative = {}
+            for mono, value in poly.items():
+                exponent = dict(mono).get(name, 0)
+                if exponent:
+                    partial = add(partial, {monomial((*mono, (name, -1))): value * exponent})
+            inner = self._generator_derivative(name, variable)
+            total = self.plus(total, (multiply(partial, inner[0]), inner[1]))
+        return total
+
+    def _generator_derivative(self, name: str, variable: str) -> Quotient:
+        one: Commutative = {(): Fraction(1)}
+        if name == variable:
+            return one, one
+        rule = self.generators.get(name)
+        if rule is None:
+            return {}, one
+        kind = rule[0]
+        if kind == "power":
+            base, exponent = self.quotient(rule[1]), self.quotient(rule[2])
+            if self.derivative(exponent, variable)[0]:
+                raise Malformed(f"the exponent of {name} depends on {variable}")
+            slope = self.derivative(base, variable)
+            top = multiply(multiply({((name, 1),): Fraction(1)}, exponent[0]), multiply(slope[0], base[1]))
+            return top, multiply(exponent[1], multiply(slope[1], base[0]))
+        if kind == "log":
+            inner = self.quotient(rule[1])
+            slope = self.derivative(inner, variable)
+            return multiply(slope[0], inner[1]), multiply(slope[1], inner[0])
+        if kind == "exp":
+            slope = self.derivative(self.quotient(rule[1]), variable)
+            return multiply({((name, 1),): Fraction(1)}, slope[0]), slope[1]
+        if kind == "flow":
+            return self.quotient(rule[2]) if rule[1] == variable else ({}, one)
+        raise Malformed(f"unknown generator kind {kind!r}")
+
+
+def has_positive_coefficients(poly: Commutative, algebra: Algebra) -> bool:
+    terms: dict[Key, Fraction] = {(mono, (), None): value for mono, value in poly.items()}
+    return algebra.sign(Polynomial(None, terms)) == "positive"
+
+
+# ------------------------------------------------------------------------------------------------------------ rules
+
+
+@dataclass
+class Replay:
+    """A certificate under replay: what is declared, what is established, what was used on the way."""
+
+    algebra: Algebra
+    hypotheses: dict[str, Statement]
+    established: dict[str, Statement]
+    current: set[str] = field(default_factory=set[str])  # premises of the step under replay
+    assumed_nonzero: set[str] = field(default_factory=set[str])
+
+    def premise(self, name: object, *kinds: str) -> Statement:
+        if not isinstance(name, str) or name not in self.established:
+            raise Rejected(f"premise {name!r} is not established before it is used")
+        statement = self.established[name]
+        if kinds and statement.kind not in kinds:
+            raise Rejected(f"premise {name!r} is {statement.kind}, expected {' or '.join(kinds)}")
+        self.current.add(name)
+        return statement
+
+    def is_nonnegative(self, poly: Polynomial) -> bool:
+        if self.algebra.sign(poly) in ("positive", "nonnegative"):
+            return True
+        return any(self.knows(Statement(kind, poly)) for kind in SCALAR_KINDS)
+
+    def is_positive(self, poly: Polynomial) -> bool:
+        return self.algebra.sign(poly) == "positive" or self.knows(Statement("positive", poly))
+
+    def knows(self, statement: Statement) -> bool:
+        name = next((name for name, known in self.established.items() if known == statement), None)
+        if name is not None:
+            self.current.add(name)
+        return name is not None
+
+    def require_free(self, names: Iterable[str], *polys: Polynomial) -> None:
+        """Universally quantified letters: no hypothesis and no definition speaks of them."""
+        bound = set(names)
+        for label, statement in self.hypotheses.items():
+            for poly in statement.polynomials():
+                if self.algebra.names(poly) & bound:
+                    raise Rejected(f"hypothesis {label!r} restricts a letter that must be free")
+        for name in bound:
+            if not self.algebra.is_free(name):
+                raise Rejected(f"{name} is not a free letter")
+        for poly in polys:
+            for name in self.algebra.names(poly):
+                inner = self.algebra.definition(name)
+                if inner is not None and self.algebra.names(inner) & bound:
+                    raise Rejected(f"the definition of {name} contains a letter that must be free")
+
+
+Rule = Callable[[Replay, "Statement", "Reader", Mapping[str, Any]], None]
+
+
+def rule_star(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """The goal polynomial is a combination, with two-sided cofactors, of polynomials known to vanish."""
+    algebra = replay.algebra
+    expect(goal.kind == "zero", "star proves statements of kind zero")
+    target = goal.target
+    rest = dict(target.terms)
+    for entry in reader.items(data, "cofactors"):
+        relation = replay.premise(entry.get("of"), "zero").target
+        if reader.flag(entry, "t"):
+            relation = algebra.transpose(relation)
+        mono, value = reader.monomial(entry.get("m", {})), rational(entry.get("c"))
+        traces = tuple(reader.word(word) for word in reader.items(entry, "traces"))
+        left, right = reader.word(entry.get("left", [])), reader.word(entry.get("right", []))
+        outer = reader.word(entry["word"]) if "word" in entry else None
+        replay.assumed_nonzero.update(name for name, e in mono if e < 0 and not algebra.nonzero(name))
+
+        def terms(
+            relation: Polynomial = relation,
+            mono: Monomial = mono,
+            value: Fraction = value,
+            traces: tuple[Word, ...] = traces,
+            left: Word = left,
+            right: Word = right,
+            outer: Word | None = outer,
+        ) -> Iterator[tuple[Key, Fraction]]:
+            inside = target.shape is None or outer is not None  # the relation acts inside a trace
+            if relation.shape is None:
+                word = outer if outer is not None else (None if target.shape is None else left + right)
+                for (m, s, _), x in relation.terms.items():
+                    yield (monomial(mono + m), (*traces, *s), word), value * x
+                return
+            check_context(algebra, relation.shape, left, right, inside)
+            for (m, s, w), x in relation.terms.items():
+                full = left + (w or ()) + right
+                if not inside:
+                    yield (monomial(mono + m), (*traces, *s), full), value * x
+                elif full:
+                    yield (monomial(mono + m), (*traces, *s, full), outer), value * x
+                else:
+                    for n, y in relation.shape[0]:
+                        yield (monomial(mono + m + n), (*traces, *s), outer), value * x * y
+
+        for key, x in algebra.collect(target.shape, terms()).terms.items():
+            rest[key] = rest.get(key, Fraction(0)) - x
+    left_over = [key for key, x in rest.items() if x]
+    expect(not left_over, f"the cofactors leave {len(left_over)} terms")
+
+
+def check_context(algebra: Algebra, shape: Shape, left: Word, right: Word, inside: bool) -> None:
+    start, end = shape
+    if left:
+        rows, cols = algebra.word_shape(left)
+        expect(cols == shape[0], "left cofactor of the wrong size")
+        start = rows
+    if right:
+        rows, cols = algebra.word_shape(right)
+        expect(rows == shape[1], "right cofactor of the wrong size")
+        end = cols
+    expect(not inside or start == end, "trace of a rectangular product")
+
+
+def squares_sum(replay: Replay, reader: Reader, data: Mapping[str, Any], traced: bool) -> Polynomial:
+    """Sum of c_i X_i A_i X_i^T (or of its trace) with c_i >= 0 and each A_i an identity or known to be psd."""
+    algebra = replay.algebra
+    total: Polynomial | None = None
+    for entry in reader.items(data, "squares"):
+        factor = reader.polynomial(entry["factor"])
+        weight = reader.polynomial(entry["weight"])
+        expect(replay.is_nonnegative(weight), "a weight of the sum of squares is not known to be nonnegative")
+        middle = factor
+        if entry.get("metric") is not None:
+            middle = algebra.times(factor, replay.premise(entry["metric"], "psd", "pd").target)
+        term = algebra.times(middle, algebra.transpose(factor))
+        term = algebra.times(weight, algebra.trace(term) if traced else term)
+        total = term if total is None else algebra.plus(total, term)
+    if total is None:
+        raise Malformed("an empty sum of squares")
+    return total
+
+
+def rule_gram(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """A weighted sum of X A X^T (A psd or identity) is psd; the same sum of traces is nonnegative."""
+    expect(goal.kind in ("psd", "nonnegative"), "gram proves psd or nonnegative")
+    total = squares_sum(replay, reader, data, traced=goal.kind == "nonnegative")
+    expect(total == goal.poly, "the sum of squares is not the polynomial of the goal")
+
+
+def rule_rewrite(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """A property of A carries over to B when A - B = 0."""
+    expect(goal.kind in (*MATRIX_KINDS, *SCALAR_KINDS), "rewrite proves a property of one polynomial")
+    source = replay.premise(data.get("from"), goal.kind)
+    equal = replay.premise(data.get("equal"), "zero").target
+    difference = replay.algebra.minus(source.target, goal.target)
+    negative = replay.algebra.minus(goal.target, source.target)
+    expect(equal in (difference, negative), "the equality is not that of the two polynomials")
+
+
+def rule_shift(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """G psd, s >= 0, and (s > 0 or G invertible): G + s I is positive definite."""
+    expect(goal.kind == "pd", "shift proves positive definiteness")
+    algebra = replay.algebra
+    base = replay.premise(data.get("base"), "psd", "pd").target
+    shift = reader.polynomial(data["shift"])
+    if base.shape is None:
+        raise Malformed("shift of a scalar")
+    total = algebra.plus(base, algebra.times(shift, algebra.identity(base.shape[0])))
+    expect(total == goal.poly, "the goal is not the base plus the shift")
+    expect(replay.is_nonnegative(shift), "the shift is not known to be nonnegative")
+    strict = Statement("positive", shift)
+    enough = (strict, Statement("invertible", base), Statement("pd", base))
+
+    def suffices(statement: Statement) -> bool:
+        if statement.kind == "any":
+            return all(suffices(part) for part in statement.parts)
+        return statement in enough
+
+    if not replay.is_positive(shift):
+        reason = replay.premise(data.get("because"))
+        expect(suffices(reason), "neither a positive shift nor an invertible base is known")
+
+
+def rule_inverse(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """R = A^{-1}: R A - I = 0 and A R - I = 0 once A is known to be invertible (a scalar: nonzero)."""
+    algebra, name = replay.algebra, reader.string(data, "letter")
+    inner = algebra.definition(name)
+    if inner is None or (name in algebra.letters and algebra.letters[name].inverse_of is None):
+        raise Rejected(f"{name} is not declared as an inverse")
+    expect(goal.kind == "zero", "inverse proves statements of kind zero")
+    if inner.shape is None:
+        expect(replay.is_positive(inner), f"the reciprocal {name} is not known to exist")
+        unit = algebra.times(algebra.scalar({((name, 1),): Fraction(1)}), inner)
+        expect(
+            goal.poly == algebra.minus(unit, algebra.scalar({(): Fraction(1)})), "not the relation of the reciprocal"
+        )
+        return
+    known = replay.premise(data.get("because"), "pd", "invertible").target
+    expect(known == inner, f"what is known to be invertible is not what {name} inverts")
+    identity, symbol = algebra.identity(inner.shape[0]), algebra.symbol(name)
+    sides = [algebra.minus(p, identity) for p in (algebra.times(symbol, inner), algebra.times(inner, symbol))]
+    expect(goal.poly in sides, "not a relation of the inverse")
+
+
+def rule_let(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """Z - p = 0 for a letter Z declared as an abbreviation of p."""
+    name = reader.string(data, "letter")
+    meaning = replay.algebra.letter(name).equals
+    if meaning is None:
+        raise Rejected(f"{name} is not declared as an abbreviation")
+    expected = Statement("zero", replay.algebra.minus(replay.algebra.symbol(name), meaning))
+    expect(goal == expected, f"not the definition of {name}")
+
+
+def rule_norm_zero(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """A vanishing sum of c_i ||X_i||_F^2 with c_i > 0 has every X_i = 0."""
+    known = replay.premise(data.get("norm"), "zero").target
+    expect(known == squares_sum(replay, reader, data, traced=True), "the premise is not that sum of squares")
+    for entry in reader.items(data, "squares"):
+        factor, weight = reader.polynomial(entry["factor"]), reader.polynomial(entry["weight"])
+        strict = entry.get("metric") is None or replay.premise(entry["metric"]).kind == "pd"
+        if goal == Statement("zero", factor) and strict and replay.is_positive(weight):
+            return
+    raise Rejected("the goal is not a positively weighted square of the sum")
+
+
+def rule_minimum(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """f(X) = v + sum c_i tr(S_i A_i S_i^T), c_i >= 0, A_i psd, S_i = 0 at X*, v free of X: X* minimises f, f* = v.
+
+    ``unique`` needs one square with S = X - X*, c > 0 and A positive definite.
+    """
+    algebra = replay.algebra
+    expect(goal.kind == "minimum", "minimum proves statements of kind minimum")
+    objective, value = goal.target, goal.value
+    if value is None or value.shape is not None:
+        raise Malformed("minimum needs the value of the minimum")
+    replay.require_free(goal.over, objective, value, *goal.at)
+    expect(not algebra.names(value) & set(goal.over), "the value depends on the variable")
+    gap = algebra.minus(algebra.minus(objective, value), squares_sum(replay, reader, data, traced=True))
+    expect(replay.premise(data.get("identity"), "zero").poly == gap, "the premise is not the completed square")
+    point = dict(zip(goal.over, goal.at, strict=True))
+    expect(not set().union(*(algebra.names(p) for p in goal.at)) & set(goal.over), "the point depends on itself")
+    entries = reader.items(data, "squares")
+    for entry in entries:
+        factor = reader.polynomial(entry["factor"])
+        if entry.get("metric") is not None:
+            names = algebra.names(replay.premise(entry["metric"]).target)
+            expect(not names & set(goal.over), "a metric depends on the variable")
+        at_point = algebra.substitute(factor, point)
+        zero = not at_point.terms or replay.knows(Statement("zero", at_point))
+        expect(zero, "a square does not vanish at the minimiser")
+    if goal.unique:
+        entry = entries[0]
+        difference = algebra.minus(algebra.symbol(goal.over[0]), goal.at[0])
+        metric = entry.get("metric")
+        definite = metric is None or replay.premise(metric).kind == "pd"
+        single = len(entries) == len(goal.over) == 1 and reader.polynomial(entry["factor"]) == difference
+        expect(single and definite, "uniqueness needs one square of X - X* in a positive definite metric")
+        expect(replay.is_positive(reader.polynomial(entry["weight"])), "uniqueness needs a positive weight")
+
+
+def rule_reparametrise(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """f = g o phi and phi o psi = id: f over its variables and g over its variables have one infimum."""
+    algebra = replay.algebra
+    expect(goal.kind == "equal-infima", "reparametrise proves statements of kind equal-infima")
+    if goal.other is None:
+        raise Malformed("equal-infima needs two objectives")
+    f, g = goal.target, goal.other
+    phi = {name: reader.polynomial(data["forward"][name]) for name in goal.other_over}
+    psi = {name: reader.polynomial(data["backward"][name]) for name in goal.over}
+    replay.require_free((*goal.over, *goal.other_over), f, g, *phi.values(), *psi.values())
+    # phi may speak of f's variables only, psi of g's only; a variable of g alone must not remain in f o ...
+    expect(not algebra.names(f) & (set(goal.other_over) - set(goal.over)), "f depends on variables of g")
+    expect(not algebra.names(g) & (set(goal.over) - set(goal.other_over)), "g depends on variables of f")
+    expect(
+        not set().union(*(algebra.names(p) for p in phi.values())) & (set(goal.other_over) - set(goal.over)),
+        "the forward map depends on its own values",
+    )
+    expect(
+        not set().union(*(algebra.names(p) for p in psi.values())) & (set(goal.over) - set(goal.other_over)),
+        "the backward map depends on its own values",
+    )
+    pulled = algebra.minus(f, algebra.substitute(g, phi))
+    require_zero(replay, data.get("identity"), pulled)
+    for name in goal.other_over:
+        back = algebra.minus(algebra.substitute(phi[name], psi), algebra.symbol(name))
+        require_zero(replay, reader.mapping(data, "inverse").get(name), back)
+
+
+def require_zero(replay: Replay, premise: object, poly: Polynomial) -> None:
+    if poly.terms:
+        expect(replay.premise(premise, "zero").poly == poly, f"premise {premise!r} is not the identity needed")
+
+
+def rule_substitute(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """A statement proved for every value of free letters holds at one value."""
+    values = {name: reader.polynomial(poly) for name, poly in reader.mapping(data, "values").items()}
+    source = replay.premise(data.get("from"), "zero", *MATRIX_KINDS, *SCALAR_KINDS)
+    replay.require_free(values, source.target)
+    result = Statement(source.kind, replay.algebra.substitute(source.target, values))
+    expect(result == goal, "the substitution gives another statement")
+
+
+def rule_all(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """Each part is established."""
+    expect(goal.kind == "all" and bool(goal.parts), "all proves a statement with parts")
+    known = [replay.premise(name) for name in reader.items(data, "parts")]
+    expect(tuple(known) == goal.parts, "the parts are not those of the goal")
+
+
+def rule_field(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """An expression whose cleared numerator is the zero polynomial vanishes wherever it is defined."""
+    expect(goal.kind == "vanishes" and goal.calculus is not None, "field proves statements of kind vanishes")
+    if goal.calculus is not None:
+        numerator, _ = goal.calculus.quotient()
+        expect(not numerator, f"the cleared numerator keeps {len(numerator)} terms")
+
+
+def rule_monotone(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """f' = P/Q with P and Q positive on the variable's range: f increases strictly there."""
+    expect(goal.kind == "increasing" and goal.calculus is not None, "monotone proves statements of kind increasing")
+    if goal.calculus is None:
+        return
+    calculus = goal.calculus
+    bounds = replay.algebra.range_of(calculus.variable)
+    expect(bounds.low is not None, "the variable needs a lower end")
+    slope = Calculus(calculus.variable, calculus.generators, ("D", calculus.tree, calculus.variable)).quotient()
+    generators = dict(calculus.generators)
+    signs = Algebra(dict(replay.algebra.parameters))
+    for name, rule in generators.items():
+        base_positive = rule[0] == "power" and rule[1] in signs.parameters and signs.parameters[rule[1]].positive
+        if rule[0] == "exp" or base_positive:
+            signs.parameters[name] = Range(Fraction(0), open=True)
+        else:
+            signs.parameters[name] = Range(None)
+    expect(all(has_positive_coefficients(part, signs) for part in slope), "the derivative is not visibly positive")
+    expect(not bounds.integer, "the variable runs over the integers")
+
+
+def rule_dominance(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """w^a (log w)^b tends to 0 as w tends to infinity if a < 0, or a = 0 and b < 0; so does a finite sum of such."""
+    expect(goal.kind == "tends" and goal.calculus is not None, "dominance proves statements of kind tends")
+    if goal.calculus is None:
+        return
+    calculus = goal.calculus
+    logs = [name for name, rule in calculus.generators if rule == ("log", calculus.variable)]
+    expect(len(logs) == len(calculus.generators), "only logarithms of the variable are allowed")
+    numerator, denominator = calculus.quotient()
+    expect(len(denominator) == 1, "the expression is not a sum of powers")
+    ((divisor, _),) = denominator.items()
+    for mono in numerator:
+        exponents = dict(monomial((*mono, *((name, -e) for name, e in divisor))))
+        a, b = exponents.pop(calculus.variable, 0), sum(exponents.pop(name, 0) for name in logs)
+        expect(a < 0 or (a == 0 and b < 0), f"the term w^{a} (log w)^{b} does not vanish")
+
+
+RULES: dict[str, Rule] = {
+    "star": rule_star,
+    "gram": rule_gram,
+    "rewrite": rule_rewrite,
+    "shift": rule_shift,
+    "inverse": rule_inverse,
+    "let": rule_let,
+    "norm-zero": rule_norm_zero,
+    "minimum": rule_minimum,
+    "reparametrise": rule_reparametrise,
+    "substitute": rule_substitute,
+    "all": rule_all,
+    "field": rule_field,
+    "monotone": rule_monotone,
+    "dominance": rule_dominance,
+}
+
+# Literature lemmas that a hypothesis may rest on, each an existence statement for fresh letters.
+LEMMAS = {
+    "singular value decomposition": "every real matrix S of rank at most r is U D V' with U'U = V'V = I_r, D diagonal",
+    "positive definite square root": "every symmetric positive definite A has a symmetric T with T A T = I",
+}
+
+
+def expect(condition: bool, message: str) -> None:
+    if not condition:
+        raise Rejected(message)
+
+
+# -------------------------------------------------------------------------------------------------- reading JSON
+
+
+def rational(text: object) -> Fraction:
+    if not isinstance(text, str) or len(text) > MAX_DIGITS or not text.isascii():
+        raise Malformed(f"expected a fraction as a string of at most {MAX_DIGITS} characters")
+    top, _, bottom = text.partition("/")
+    digits = top.removeprefix("-")
+    if not digits.isdigit() or not (bottom.isdigit() or (not bottom and "/" not in text)):
+        raise Malformed(f"not a fraction: {text[:40]!r}")
+    if bottom and not int(bottom):
+        raise Malformed(f"division by zero in {text[:40]!r}")
+    return Fraction(int(top), int(bottom or 1))
+
+
+def as_mapping(value: object, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise Malformed(f"{what}: expected an object")
+    return value  # type: ignore[no-any-return]
+
+
+@dataclass
+class Reader:
+    """Turns JSON into terms and statements over one algebra; everything unexpected is :class:`Malformed`."""
+
+    algebra: Algebra
+
+    def items(self, data: Mapping[str, Any], key: str) -> list[Any]:
+        value = data.get(key, [])
+        if not isinstance(value, list):
+            raise Malformed(f"{key}: expected a list")
+        return value
+
+    def mapping(self, data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+        return as_mapping(data.get(key, {}), key)
+
+    def string(self, data: Mapping[str, Any], key: str) -> str:
+        value = data.get(key)
+        if not isinstance(value, str):
+            raise Malformed(f"{key}: expected a string")
+        return value
+
+    def flag(self, data: Mapping[str, Any], key: str) -> bool:
+        value = data.get(key, False)
+        if not isinstance(value, bool):
+            raise Malformed(f"{key}: expected true or false")
+        return value
+
+    def monomial(self, value: object) -> Monomial:
+        pairs = as_mapping(value, "monomial")
+        for name, exponent in pairs.items():
+            if name not in self.algebra.parameters and name not in self.algebra.reciprocals:
+                raise Malformed(f"undeclared parameter {name!r}")
+            if type(exponent) is not int:
+                raise Malformed(f"exponent of {name}: expected an integer")
+        return monomial(pairs.items())
+
+    def dimension(self, value: object) -> Dimension:
+        if not isinstance(value, list):
+            raise Malformed("size: expected a list of terms")
+        total: Commutative = {}
+        for term in value:
+            if not isinstance(term, list) or len(term) != 2:
+                raise Malformed("size: expected [coefficient, monomial]")
+            total = add(total, {self.monomial(term[1]): rational(term[0])})
+        return dimension(total)
+
+    def word(self, value: object) -> Word:
+        if not isinstance(value, list) or not all(isinstance(symbol, str) for symbol in value):
+            raise Malformed("product: expected a list of letters")
+        return tuple(symbol.removesuffix("'") if self.algebra.letter(symbol).symmetric else symbol for symbol in value)
+
+    def polynomial(self, value: object) -> Polynomial:
+        data = as_mapping(value, "polynomial")
+        raw = data.get("shape")
+        if raw is not None and (not isinstance(raw, list) or len(raw) != 2):
+            raise Malformed("shape: expected two sizes or null")
+        shape = None if raw is None else (self.dimension(raw[0]), self.dimension(raw[1]))
+        terms: list[tuple[Key, Fraction]] = []
+        for term in self.items(data, "terms"):
+            if not isinstance(term, list) or len(term) != 4 or not isinstance(term[2], list):
+                raise Malformed("term: expected [coefficient, monomial, traces, product]")
+            traces = tuple(self.word(cycle) for cycle in term[2])
+            if not all(traces):
+                raise Malformed("an empty trace")
+            word = None if term[3] is None else self.word(term[3])
+            terms.append(((self.monomial(term[1]), traces, word), rational(term[0])))
+        return self.algebra.collect(shape, terms)
+
+    def names(self, data: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        return tuple(self.string({key: name}, key) for name in self.items(data, key))
+
+    def statement(self, value: object) -> Statement:
+        data = as_mapping(value, "statement")
+        kind = self.string(data, "kind")
+        if kind in ("any", "all"):
+            parts = tuple(self.statement(part) for part in self.items(data, "parts"))
+            return Statement(kind, parts=parts)
+        if kind in ("vanishes", "increasing", "tends"):
+            return Statement(kind, calculus=self.calculus(data.get("calculus")))
+        poly = self.polynomial(data.get("poly"))
+        if kind == "zero":
+            return Statement(kind, poly)
+        if kind in SCALAR_KINDS and poly.shape is None:
+            return Statement(kind, poly)
+        if kind in MATRIX_KINDS and poly.shape is not None and poly.shape[0] == poly.shape[1]:
+            return Statement(kind, poly)
+        if kind == "minimum" and poly.shape is None:
+            at = tuple(self.polynomial(point) for point in self.items(data, "at"))
+            over = self.names(data, "over")
+            if len(at) != len(over) or not over or len(set(over)) != len(over):
+                raise Malformed("minimum: one point for every variable")
+            shapes = [(self.algebra.letter(name).rows, self.algebra.letter(name).cols) for name in over]
+            if [point.shape for point in at] != shapes:
+                raise Malformed("minimum: a point has another size than its variable")
+            low = self.polynomial(data.get("value"))
+            return Statement(kind, poly, over=over, at=at, value=low, unique=self.flag(data, "unique"))
+        if kind == "equal-infima" and poly.shape is None:
+            other = self.polynomial(data.get("other"))
+            over, other_over = self.names(data, "over"), self.names(data, "other_over")
+            return Statement(kind, poly, over=over, other=other, other_over=other_over)
+        raise Malformed(f"unknown statement: {kind!r}")
+
+    # ---- scalar calculus
+    def calculus(self, value: object) -> Calculus:
+        data = as_mapping(value, "calculus")
+        raw = self.mapping(data, "generators")
+        if set(raw) & set(self.algebra.parameters):
+            raise Malformed("a generator has the name of a parameter")
+        known = set(self.algebra.parameters) | set(raw)
+        generators = tuple(sorted((name, self.generator(rule, known)) for name, rule in raw.items()))
+        variable = self.string(data, "variable")
+        if variable not in self.algebra.parameters:
+            raise Malformed(f"undeclared variable {variable!r}")
+        return Calculus(variable, generators, self.tree(data.get("tree"), known, 0))
+
+    def generator(self, value: object, known: set[str]) -> tuple[Any, ...]:
+        if not isinstance(value, list) or not value:
+            raise Malformed("generator: expected a list")
+        kind, *arguments = value
+        if {"power": 2, "log": 1, "exp": 1, "flow": 2}.get(kind) != len(arguments):
+            raise Malformed(f"generator: unknown kind {str(kind)[:40]!r}")
+        return (kind, *(self.tree(argument, known, 0) for argument in arguments))
+
+    def tree(self, value: object, known: set[str], depth: int) -> Tree:
+        if depth > 200:
+            raise Malformed("an expression deeper than 200")
+        if isinstance(value, str):
+            if value[:1].isdigit() or value[:1] == "-":
+                rational(value)
+            elif value not in known:
+                raise Malformed(f"undeclared name {value[:40]!r}")
+            return value
+        if not isinstance(value, list) or len(value) < 2 or value[0] not in ("+", "*", "/", "^", "D"):
+            raise Malformed("expression: expected [operation, arguments...]")
+        if value[0] in ("/", "^", "D") and len(value) != 3:
+            raise Malformed(f"{value[0]}: expected two arguments")
+        if value[0] == "^" and not (isinstance(value[2], str) and rational(value[2]).denominator == 1):
+            raise Malformed("^: expected an integer exponent")
+        if value[0] == "D" and value[2] not in known:
+            raise Malformed("D: expected a variable")
+        return (value[0], *(self.tree(argument, known, depth + 1) for argument in value[1:]))
+
+
+def valid_name(name: str) -> bool:
+    return name[:1].isalpha() and "'" not in name and name.isprintable() and len(name) <= 200
+
+
+def declared(document: Mapping[str, Any]) -> tuple[Algebra, Reader]:
+    """The algebra of a document: parameters first, then letters and reciprocals in the order of their definitions."""
+    algebra = Algebra()
+    reader = Reader(algebra)
+    for name, data in reader.mapping(document, "parameters").items():
+        entry = as_mapping(data, name)
+        low = None if entry.get("low") is None else rational(entry["low"])
+        algebra.parameters[name] = Range(low, reader.flag(entry, "open"), reader.flag(entry, "integer"))
+    for entry in reader.items(document, "letters"):
+        name = reader.string(as_mapping(entry, "letter"), "name")
+        if name in algebra.parameters or name in algebra.letters or name in algebra.reciprocals:
+            raise Malformed(f"{name!r} is declared twice")
+        inner = None if entry.get("inverse_of") is None else reader.polynomial(entry["inverse_of"])
+        meaning = None if entry.get("equals") is None else reader.polynomial(entry["equals"])
+        if reader.flag(entry, "scalar"):
+            if inner is None or inner.shape is not None:
+                raise Malformed(f"{name}: a scalar letter is the reciprocal of a scalar")
+            algebra.reciprocals[name] = inner
+            continue
+        letter = Letter(
+            reader.dimension(entry.get("rows")),
+            reader.dimension(entry.get("cols")),
+            reader.flag(entry, "symmetric"),
+            reader.flag(entry, "ones"),
+            inner,
+            meaning,
+        )
+        if meaning is not None and (inner is not None or letter.ones or meaning.shape != (letter.rows, letter.cols)):
+            raise Malformed(f"{name}: not the size or kind of what it abbreviates")
+        if (letter.symmetric and letter.rows != letter.cols) or (letter.ones and letter.cols != UNIT):
+            raise Malformed(f"{name}: sizes do not fit its kind")
+        if (inner is not None and inner.shape != (letter.rows, letter.rows)) or (inner and letter.rows != letter.cols):
+            raise Malformed(f"{name}: not the size of what it inverts")
+        defined = inner or meaning
+        if letter.symmetric and defined is not None and algebra.transpose(defined) != defined:
+            raise Malformed(f"{name}: declared symmetric, but its definition is not")
+        algebra.letters[name] = letter
+    for name in (*algebra.parameters, *algebra.letters, *algebra.reciprocals):
+        if not valid_name(name):
+            raise Malformed(f"not a name: {name[:40]!r}")
+    return algebra, reader
+
+
+def read_model(document: Mapping[str, Any], reader: Reader) -> Model:
+    data = reader.mapping(document, "model")
+    parameters = {name: rational(value) for name, value in reader.mapping(data, "parameters").items()}
+    letters: dict[str, Matrix] = {}
+    entries = 0
+    for name, rows in reader.mapping(data, "letters").items():
+        if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+            raise Malformed(f"model of {name}: expected a list of rows")
+        entries += sum(len(row) for row in rows)
+        if entries > MAX_ENTRIES:
+            raise Malformed(f"a model of more than {MAX_ENTRIES} entries")
+        letters[name] = [[rational(x) for x in row] for row in rows]
+    return Model(parameters, letters)
+
+
+# ---------------------------------------------------------------------------------------------------- the verdict
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the checker accepted."""
+
+    claim: str | None
+    statement: str
+    hypotheses: tuple[tuple[str, str, bool], ...]  # name, statement, used
+    conditional_on: tuple[str, ...]
+    assumed_nonzero: tuple[str, ...]
+    steps: int
+    rules: tuple[str, ...]
+
+
+def check(document: object) -> Report:
+    """Replay a certificate; raise :class:`Rejected` (or :class:`Malformed`) unless it proves its statement."""
+    data = as_mapping(document, "certificate")
+    if data.get("format") != FORMAT:
+        raise Malformed(f"expected a certificate of format {FORMAT}")
+    try:
+        return _check(data)
+    except (TypeError, KeyError, AttributeError, IndexError, ValueError) as error:
+        raise Malformed(f"not a certificate of this format ({type(error).__name__}: {str(error)[:80]})") from error
+    except RecursionError:
+        raise Malformed("nested too deeply") from None
+
+
+def _check(data: Mapping[str, Any]) -> Report:
+    algebra, reader = declared(data)
+    hypotheses: dict[str, Statement] = {}
+    lemmas: dict[str, str] = {}
+    for entry in reader.items(data, "hypotheses"):
+        name = reader.string(entry, "name")
+        if name in hypotheses:
+            raise Malformed(f"hypothesis {name!r} stands twice")
+        hypotheses[name] = reader.statement(entry.get("statement"))
+        if entry.get("lemma") is not None:
+            lemmas[name] = reader.string(entry, "lemma")
+            expect(lemmas[name] in LEMMAS, f"{lemmas[name]!r} is not a lemma of the closed list")
+    goal = reader.statement(data.get("statement"))
+    model = read_model(data, reader)
+    model.check_shapes(algebra)
+    for name, statement in hypotheses.items():
+        expect(holds(statement, algebra, model), f"the model does not satisfy hypothesis {name!r}")
+    replay = Replay(algebra, hypotheses, dict(hypotheses))
+    needs: dict[str, set[str]] = {name: set() for name in hypotheses}
+    steps = reader.items(data, "steps")
+    if len(steps) > MAX_STEPS:
+        raise Malformed(f"more than {MAX_STEPS} steps")
+    rules: list[str] = []
+    last = ""
+    for entry in steps:
+        last, rule = reader.string(entry, "name"), reader.string(entry, "rule")
+        if last in replay.established:
+            raise Malformed(f"step {last!r} stands twice")
+        if rule not in RULES:
+            raise Malformed(f"unknown rule {rule!r}")
+        statement = reader.statement(entry.get("statement"))
+        replay.current = set()
+        try:
+            RULES[rule](replay, statement, reader, reader.mapping(entry, "data"))
+        except Malformed as error:
+            raise Malformed(f"step {last!r}: {error}") from error
+        except Rejected as error:
+            raise Rejected(f"step {last!r}: {error}") from error
+        replay.established[last] = statement
+        needs[last] = replay.current
+        rules.append(rule)
+    expect(bool(steps) and replay.established[last] == goal, "the last step is not the statement")
+    needs[last] |= defined(replay, goal)
+    used, pending = set[str](), [last]
+    while pending:
+        name = pending.pop()
+        if name not in used:
+            used.add(name)
+            pending.extend(needs[name])
+    return Report(
+        data.get("claim") if isinstance(data.get("claim"), str) else None,
+        render_statement(goal),
+        tuple((name, render_statement(statement), name in used) for name, statement in hypotheses.items()),
+        tuple(sorted({lemma for name, lemma in lemmas.items() if name in used})),
+        tuple(sorted(replay.assumed_nonzero)),
+        len(steps),
+        tuple(dict.fromkeys(rules)),
+    )
+
+
+def defined(replay: Replay, goal: Statement) -> set[str]:
+    """Every inverse in the statement must be known to exist, every divisor be nonzero on the whole range."""
+    algebra = replay.algebra
+    replay.current = set()
+    for poly in goal.polynomials():
+        for mono, _, _ in poly.terms:
+            replay.assumed_nonzero.update(name for name, e in mono if e < 0 and not algebra.nonzero(name))
+        for name in sorted(algebra.names(poly)):
+            inner = algebra.definition(name)
+            if inner is None or (name in algebra.letters and algebra.letters[name].equals is not None):
+                continue
+            if inner.shape is None:
+                expect(replay.is_positive(inner), f"the reciprocal {name} is not known to exist")
+            else:
+                known = replay.knows(Statement("pd", inner)) or replay.knows(Statement("invertible", inner))
+                expect(known, f"the inverse {name} is not known to exist")
+    return replay.current
+
+
+# --------------------------------------------------------------------------------------------------- plain text
+
+
+def render(poly: Polynomial) -> str:
+    """A polynomial as one line of plain text."""
+
+    def factor(mono: Monomial, traces: Sequence[Word], word: Word | None) -> str:
+        parts = [name if e == 1 else f"{name}^{e}" for name, e in mono]
+        parts += [f"tr({' '.join(cycle)})" for cycle in traces]
+        parts += [] if word is None else [" ".join(word) if word else "I"]
+        return " ".join(parts)
+
+    lines: list[str] = []
+    for (mono, traces, word), value in sorted(poly.terms.items(), key=lambda item: str(item[0])):
+        body = factor(mono, traces, word)
+        size = "" if abs(value) == 1 and body else str(abs(value))
+        sign = ("-" if value < 0 else "") if not lines else ("- " if value < 0 else "+ ")
+        lines.append(sign + " ".join(part for part in (size, body) if part))
+    return " ".join(lines) or "0"
+
+
+def render_statement(statement: Statement) -> str:
+    kind = statement.kind
+    if kind in ("any", "all"):
+        return f" {'or' if kind == 'any' else 'and'} ".join(f"({render_statement(p)})" for p in statement.parts)
+    if statement.calculus is not None:
+        return f"{render_tree(statement.calculus.tree)}: {kind} in {statement.calculus.variable}"
+    body = render(statement.target)
+    if kind == "minimum" and statement.value is not None:
+        points = ", ".join(f"{name} = {render(at)}" for name, at in zip(statement.over, statement.at, strict=True))
+        only = " and nowhere else" if statement.unique else ""
+        return (
+            f"min over {', '.join(statement.over)} of [{body}] = {render(statement.value)}, attained at {points}{only}"
+        )
+    if kind == "equal-infima" and statement.other is not None:
+        left, right = ", ".join(statement.over), ", ".join(statement.other_over)
+        return f"inf over {left} of [{body}] = inf over {right} of [{render(statement.other)}]"
+    tail = {"zero": "= 0", "psd": "is positive semi-definite", "pd": "is positive definite"}
+    tail |= {"invertible": "is invertible", "positive": "> 0", "nonnegative": ">= 0"}
+    return f"{body} {tail.get(kind, kind)}"
+
+
+def render_tree(tree: Tree) -> str:
+    if isinstance(tree, str):
+        return tree
+    operator, *arguments = tree
+    if operator == "D":
+        return f"d/d{arguments[1]}({render_tree(arguments[0])})"
+    return "(" + f" {operator} ".join(render_tree(argument) for argument in arguments) + ")"
+
+
+# ------------------------------------------------------------------------------------------------------- main
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise Malformed("a key stands twice in one object")
+    return result
+
+
+def loads(text: str | bytes) -> Any:
+    """JSON with limits: no repeated keys, no floats, no huge or deeply nested documents."""
+
+    def refuse(number: str) -> Any:
+        raise Malformed(f"a decimal number ({number[:20]}); fractions are strings")
+
+    if len(text) > MAX_BYTES:
+        raise Malformed(f"more than {MAX_BYTES} bytes")
+    try:
+        return json.loads(text, object_pairs_hook=unique_keys, parse_float=refuse, parse_constant=refuse)
+    except RecursionError:
+        raise Malformed("nested too deeply") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise Malformed(f"not JSON ({str(error)[:80]})") from None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 accepted, 1 rejected, 2 not a certificate."""
+    if len(arguments) != 1:
+        print("usage: checker.py CERTIFICATE.json", file=sys.stderr)
+        return 2
+    try:
+        with open(arguments[0], "rb") as file:
+            text = file.read(MAX_BYTES + 1)
+        report = check(loads(text))
+    except (OSError, Malformed) as error:
+        print(f"tightframe: {arguments[0]}: not a certificate: {error}", file=sys.stderr)
+        return 2
+    except Rejected as error:
+        print(f"rejected: {error}")
+        return 1
+    print(summary(report))
+    return 0
+
+
+def summary(report: Report) -> str:
+    """What was accepted, in plain text."""
+    lines = [f"accepted: {report.claim or 'a statement'}", f"  {report.statement}", "under the hypotheses"]
+    lines += [f"  [{'used' if used else 'not used'}] {name}: {text}" for name, text, used in report.hypotheses]
+    if report.conditional_on:
+        lines.append(f"conditional on: {', '.join(report.conditional_on)}")
+    if report.assumed_nonzero:
+        lines.append(f"assumed nonzero: {', '.join(report.assumed_nonzero)}")
+    lines.append(f"{report.steps} steps, rules: {', '.join(report.rules)}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

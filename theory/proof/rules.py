@@ -1,0 +1,359 @@
+"""Named inference rules: each turns a step into certificate data; the checker decides whether the rule applies.
+
+The mathematical statement of every rule stands in its docstring; the checker's function of the same name verifies it,
+side conditions included. A rule that cannot find what it needs raises :class:`StepFailed`, which proves nothing; a
+step that is false in an exact example raises :class:`Refutation` with that example.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, ClassVar
+
+import sympy as sp
+from sympy.matrices.expressions.matexpr import MatrixExpr
+
+from . import star
+from . import statement as st
+from .certificate import Values, monomial_json, polynomial_json, statement_json
+from .checker import Polynomial, Statement, render
+from .refuter import counterexample
+from .translation import Translation
+
+
+class StepFailed(Exception):
+    """No certificate was found for a step; the message says what remained."""
+
+
+class Refutation(Exception):
+    """The step is false; ``witness`` is an exact example of the setting in which it fails."""
+
+    def __init__(self, message: str, witness: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.witness = witness
+
+
+@dataclass
+class Proving:
+    """What a rule may use: the translation, the statements established so far, and exact examples of the setting."""
+
+    translation: Translation
+    sample: Callable[[random.Random], Values]
+    seed: int = 0
+    established: dict[str, Statement] = field(default_factory=dict[str, Statement])
+    entries: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # the steps of the certificate
+
+    def establish(self, name: str, rule: str, statement: Statement, data: dict[str, Any]) -> None:
+        """Append a step to the certificate."""
+        self.entries.append({"name": name, "rule": rule, "statement": statement_json(statement), "data": data})
+        self.established[name] = statement
+
+    def use_inverses(self) -> None:
+        """R A = I and A R = I (a reciprocal: r s = 1) for every inverse in use that is known to exist."""
+        algebra = self.translation.algebra
+        for name in (*algebra.letters, *algebra.reciprocals):
+            inner = algebra.definition(name)
+            if name in algebra.letters and algebra.letters[name].inverse_of is None:
+                continue
+            if inner is None or f"{name}: left inverse" in self.established:
+                continue
+            if inner.shape is None:
+                unit, symbol = algebra.scalar({(): Fraction(1)}), algebra.scalar({((name, 1),): Fraction(1)})
+                known = next((k for k, s in self.established.items() if s == Statement("positive", inner)), None)
+                if known is None and algebra.sign(inner) != "positive":
+                    continue
+            else:
+                unit, symbol = algebra.identity(inner.shape[0]), algebra.symbol(name)
+                existing = (Statement("pd", inner), Statement("invertible", inner))
+                known = next((k for k, s in self.established.items() if s in existing), None)
+                if known is None:
+                    continue
+            data = {"letter": name} | ({} if known is None else {"because": known})
+            for side, product in (("left", algebra.times(symbol, inner)), ("right", algebra.times(inner, symbol))):
+                relation = Statement("zero", algebra.minus(product, unit))
+                if side == "left" or relation not in self.established.values():
+                    self.establish(f"{name}: {side} inverse", "inverse", relation, data)
+
+    def scalar(self, expr: Any) -> dict[str, Any]:
+        return polynomial_json(self.translation.scalar(expr))
+
+    def matrix(self, expr: MatrixExpr) -> dict[str, Any]:
+        return polynomial_json(self.translation.matrix(expr))
+
+    def refute(self, goal: Statement) -> None:
+        """Raise :class:`Refutation` if the goal fails in one of a few exact examples."""
+        witness = counterexample(self.translation, goal, self.sample, draws=4, seed=self.seed)
+        if witness is not None:
+            raise Refutation("false in an exact example", witness)
+
+
+@dataclass(frozen=True)
+class Justification:
+    """By which rule a step follows. Final subclasses below."""
+
+    rule: ClassVar[str] = ""
+
+    def prepare(self, translation: Translation, says: st.Statement) -> None:
+        """Declare what the statement of the step needs before it is translated."""
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        """The data from which the checker replays the rule."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Star(Justification):
+    """``p = 0`` because ``p`` is a combination, with two-sided cofactors, of hypotheses and earlier equations.
+
+    ``using`` names them; left out, all hypotheses and all earlier equations may be used.
+    """
+
+    rule: ClassVar[str] = "star"
+    using: tuple[str, ...] | None = None
+    limits: star.Limits = star.Limits()
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        if goal.kind != "zero":
+            raise StepFailed("star proves equations only")
+        proving.refute(goal)
+        names: Any = proving.established
+        if self.using is not None:
+            names = [*self.using, *(name for name in proving.established if name.endswith(" inverse"))]
+        unknown = [name for name in names if name not in proving.established]
+        if unknown:
+            raise StepFailed(f"nothing earlier is called {unknown[0]!r}")
+        relations = {n: proving.established[n].target for n in names if proving.established[n].kind == "zero"}
+        found = star.prove_zero(proving.translation.algebra, goal.target, relations, self.limits)
+        if found.cofactors is None:
+            raise StepFailed(f"no cofactors found within the limits; left over: {render(found.remainder)[:300]}")
+        return {"cofactors": [cofactor_json(c, value) for c, value in found.cofactors.items()]}
+
+
+def _require_zero(proving: Proving, poly: Polynomial, name: str) -> str | None:
+    """The step that proves poly = 0, made here if need be; ``None`` if it holds term by term."""
+    goal = Statement("zero", poly)
+    if not poly.terms:
+        return None
+    known = next((key for key, statement in proving.established.items() if statement == goal), None)
+    if known is None:
+        proving.establish(name, Star.rule, goal, Star().certify(proving, goal))
+    return known or name
+
+
+def cofactor_json(context: star.Context, value: Any) -> dict[str, Any]:
+    data: dict[str, Any] = {"of": context.relation, "c": str(value)}
+    if context.transposed:
+        data["t"] = True
+    if context.mono:
+        data["m"] = monomial_json(context.mono)
+    if context.traces:
+        data["traces"] = [list(cycle) for cycle in context.traces]
+    data |= {key: list(word) for key, word in (("left", context.left), ("right", context.right)) if word}
+    if context.traced and context.outer is not None:
+        data["word"] = list(context.outer)
+    return data
+
+
+@dataclass(frozen=True)
+class Let(Justification):
+    """Z = p by definition: a fresh symbol abbreviates an expression. The step says ``Equal(Z, p)``."""
+
+    rule: ClassVar[str] = "let"
+
+    def prepare(self, translation: Translation, says: st.Statement) -> None:
+        if not isinstance(says, st.Equal) or not isinstance(says.left, sp.MatrixSymbol):
+            raise StepFailed("an abbreviation is an equation with a fresh symbol on the left")
+        translation.abbreviate(says.left, says.right)
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        algebra = proving.translation.algebra
+        for name, letter in algebra.letters.items():
+            if letter.equals is not None and goal.poly == algebra.minus(algebra.symbol(name), letter.equals):
+                return {"letter": name}
+        raise StepFailed("not the definition of a symbol")
+
+
+@dataclass(frozen=True)
+class Square:
+    """``weight * tr(factor metric factor^T)``; ``metric`` names an established positive (semi-)definite matrix."""
+
+    weight: Any
+    factor: MatrixExpr
+    metric: str | None = None
+
+    def json(self, proving: Proving) -> dict[str, Any]:
+        data = {"weight": proving.scalar(self.weight), "factor": proving.matrix(self.factor)}
+        return data | ({"metric": self.metric} if self.metric else {})
+
+
+def _squares(proving: Proving, squares: tuple[Square, ...]) -> list[dict[str, Any]]:
+    return [square.json(proving) for square in squares]
+
+
+@dataclass(frozen=True)
+class Gram(Justification):
+    """A sum of ``c X A X^T`` with ``c >= 0`` and ``A`` psd or the identity is psd; its trace is nonnegative."""
+
+    rule: ClassVar[str] = "gram"
+    squares: tuple[Square, ...]
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        return {"squares": _squares(proving, self.squares)}
+
+
+@dataclass(frozen=True)
+class Rewrite(Justification):
+    """A property of A (psd, pd, invertible, positive, nonnegative) carries over to B when A = B."""
+
+    rule: ClassVar[str] = "rewrite"
+    source: str
+    equal: str
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        return {"from": self.source, "equal": self.equal}
+
+
+@dataclass(frozen=True)
+class Shift(Justification):
+    """G psd, s >= 0, and s > 0 or G invertible: G + s I is positive definite, hence invertible.
+
+    ``because`` names the hypothesis that s > 0 or G is invertible; it is not needed where the ranges make s positive.
+    """
+
+    rule: ClassVar[str] = "shift"
+    base: str
+    shift: Any
+    because: str | None = None
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        data: dict[str, Any] = {"base": self.base, "shift": proving.scalar(self.shift)}
+        return data | ({"because": self.because} if self.because else {})
+
+
+@dataclass(frozen=True)
+class NormZero(Justification):
+    """A vanishing sum of ``c_i ||X_i||_F^2`` with ``c_i > 0`` has every ``X_i = 0``."""
+
+    rule: ClassVar[str] = "norm-zero"
+    norm: str
+    squares: tuple[Square, ...]
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        return {"norm": self.norm, "squares": _squares(proving, self.squares)}
+
+
+@dataclass(frozen=True)
+class CompletedSquare(Justification):
+    """f(X) = v + sum c_i tr(S_i A_i S_i^T) with c_i >= 0, A_i psd, S_i = 0 at X*: the minimum of f is v, at X*.
+
+    ``identity`` names the step that proves the equation.
+    """
+
+    rule: ClassVar[str] = "minimum"
+    identity: str
+    squares: tuple[Square, ...]
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        proving.refute(goal)
+        algebra = proving.translation.algebra
+        point = dict(zip(goal.over, goal.at, strict=True))
+        for i, square in enumerate(self.squares, 1):
+            factor = algebra.substitute(proving.translation.matrix(square.factor), point)
+            _require_zero(proving, factor, f"square {i} vanishes at the minimiser")
+        return {"identity": self.identity, "squares": _squares(proving, self.squares)}
+
+
+@dataclass(frozen=True)
+class Reparametrise(Justification):
+    """f = g o phi and phi o psi = id: f and g have the same infimum, each over its own variables.
+
+    ``forward`` gives phi (one expression for each variable of g), ``backward`` psi (one for each variable of f).
+    """
+
+    rule: ClassVar[str] = "reparametrise"
+    forward: tuple[tuple[sp.MatrixSymbol, MatrixExpr], ...]
+    backward: tuple[tuple[sp.MatrixSymbol, MatrixExpr], ...]
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        proving.refute(goal)
+        algebra = proving.translation.algebra
+        phi = {symbol.name: proving.translation.matrix(value) for symbol, value in self.forward}
+        psi = {symbol.name: proving.translation.matrix(value) for symbol, value in self.backward}
+        proving.use_inverses()
+        if goal.other is None or phi.keys() != set(goal.other_over) or psi.keys() != set(goal.over):
+            raise StepFailed("the maps do not go between the variables of the two objectives")
+        pulled = algebra.minus(goal.target, algebra.substitute(goal.other, phi))
+        back = {name: algebra.minus(algebra.substitute(phi[name], psi), algebra.symbol(name)) for name in phi}
+        return {
+            "forward": {name: polynomial_json(poly) for name, poly in phi.items()},
+            "backward": {name: polynomial_json(poly) for name, poly in psi.items()},
+            "identity": _require_zero(proving, pulled, "change of variables"),
+            "inverse": {
+                name: step
+                for name, poly in back.items()
+                if (step := _require_zero(proving, poly, f"change of {name} and back")) is not None
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Substitute(Justification):
+    """What holds for every value of free matrix symbols holds at the given values."""
+
+    rule: ClassVar[str] = "substitute"
+    source: str
+    values: tuple[tuple[sp.MatrixSymbol, MatrixExpr], ...]
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        return {"from": self.source, "values": {symbol.name: proving.matrix(value) for symbol, value in self.values}}
+
+
+@dataclass(frozen=True)
+class Conjunction(Justification):
+    """Every part is established."""
+
+    rule: ClassVar[str] = "all"
+    parts: tuple[str, ...]
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        return {"parts": list(self.parts)}
+
+
+@dataclass(frozen=True)
+class Field(Justification):
+    """A scalar identity whose cleared numerator is the zero polynomial in x, x^M, log, exp, ..."""
+
+    rule: ClassVar[str] = "field"
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        from . import field
+
+        if goal.calculus is None:
+            raise StepFailed("field proves scalar identities only")
+        remainder = field.numerator(goal.calculus)
+        if remainder != "0":
+            raise StepFailed(f"the cleared numerator is not zero: {remainder[:300]}")
+        return {}
+
+
+@dataclass(frozen=True)
+class Monotone(Justification):
+    """f' = P/Q with P and Q positive on the variable's range: f increases strictly there."""
+
+    rule: ClassVar[str] = "monotone"
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Dominance(Justification):
+    """w^a (log w)^b tends to 0 as w tends to infinity if a < 0, or a = 0 and b < 0; so does a sum of such."""
+
+    rule: ClassVar[str] = "dominance"
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        return {}

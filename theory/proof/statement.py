@@ -1,0 +1,193 @@
+"""Statements as users write them: sympy expressions in typed wrappers.
+
+A statement is data. :mod:`tightframe.theory.proof.translation` turns it into the normal form that provers search in
+and the checker judges; sympy itself never decides whether it is true.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TypeAlias
+
+import sympy as sp
+from sympy.matrices.expressions.matexpr import MatrixExpr
+
+Expression: TypeAlias = sp.Expr | MatrixExpr
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A mathematical statement. Final subclasses below; each prints itself with ``latex()``."""
+
+    def latex(self) -> str:
+        raise NotImplementedError
+
+    def _repr_latex_(self) -> str:
+        return rf"$\displaystyle {self.latex()}$"
+
+    def expressions(self) -> tuple[Expression, ...]:
+        """Every sympy expression that the statement contains."""
+        found: list[Expression] = []
+        for item in fields(self):
+            value = getattr(self, item.name)
+            for part in value if isinstance(value, tuple) else (value,):
+                if isinstance(part, Statement):
+                    found.extend(part.expressions())
+                elif isinstance(part, sp.Basic):
+                    found.append(part)  # type: ignore[arg-type]
+        return tuple(found)
+
+
+@dataclass(frozen=True)
+class Equal(Statement):
+    """``left = right``, for matrices of one shape or for scalars."""
+
+    left: Expression
+    right: Expression
+
+    def latex(self) -> str:
+        return f"{sp.latex(self.left)} = {sp.latex(self.right)}"
+
+
+@dataclass(frozen=True)
+class PositiveSemidefinite(Statement):
+    """The square matrix is symmetric and positive semi-definite."""
+
+    matrix: MatrixExpr
+
+    def latex(self) -> str:
+        return rf"{sp.latex(self.matrix)} \succeq 0"
+
+
+@dataclass(frozen=True)
+class PositiveDefinite(Statement):
+    """The square matrix is symmetric and positive definite."""
+
+    matrix: MatrixExpr
+
+    def latex(self) -> str:
+        return rf"{sp.latex(self.matrix)} \succ 0"
+
+
+@dataclass(frozen=True)
+class Invertible(Statement):
+    """The square matrix has an inverse."""
+
+    matrix: MatrixExpr
+
+    def latex(self) -> str:
+        return rf"{sp.latex(self.matrix)} \text{{ is invertible}}"
+
+
+@dataclass(frozen=True)
+class Positive(Statement):
+    """The scalar is positive."""
+
+    scalar: sp.Expr
+
+    def latex(self) -> str:
+        return f"{sp.latex(self.scalar)} > 0"
+
+
+@dataclass(frozen=True)
+class Nonnegative(Statement):
+    """The scalar is nonnegative."""
+
+    scalar: sp.Expr
+
+    def latex(self) -> str:
+        return rf"{sp.latex(self.scalar)} \ge 0"
+
+
+@dataclass(frozen=True)
+class AnyOf(Statement):
+    """At least one part holds."""
+
+    parts: tuple[Statement, ...]
+
+    def latex(self) -> str:
+        return r" \text{ or } ".join(part.latex() for part in self.parts)
+
+
+@dataclass(frozen=True)
+class AllOf(Statement):
+    """Every part holds."""
+
+    parts: tuple[Statement, ...]
+
+    def latex(self) -> str:
+        return r" \text{ and } ".join(part.latex() for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Minimum(Statement):
+    """``objective``, as a function of the matrix symbols ``over``, attains its minimum ``value`` at ``at``.
+
+    ``unique`` says that it attains it nowhere else.
+    """
+
+    objective: sp.Expr
+    over: tuple[sp.MatrixSymbol, ...]
+    at: tuple[MatrixExpr, ...]
+    value: sp.Expr
+    unique: bool = False
+
+    def latex(self) -> str:
+        over = ", ".join(sp.latex(variable) for variable in self.over)
+        at = r",\; ".join(f"{sp.latex(x)} = {sp.latex(p)}" for x, p in zip(self.over, self.at, strict=True))
+        only = "exactly at" if self.unique else "at"
+        return (
+            rf"\min_{{{over}}} \left[ {sp.latex(self.objective)} \right] = {sp.latex(self.value)}"
+            rf" \quad \text{{{only}}} \quad {at}"
+        )
+
+
+@dataclass(frozen=True)
+class EqualInfima(Statement):
+    """Two objectives, each over its own matrix symbols, have the same infimum."""
+
+    left: sp.Expr
+    left_over: tuple[sp.MatrixSymbol, ...]
+    right: sp.Expr
+    right_over: tuple[sp.MatrixSymbol, ...]
+
+    def latex(self) -> str:
+        left, right = (", ".join(sp.latex(x) for x in over) for over in (self.left_over, self.right_over))
+        return (
+            rf"\inf_{{{left}}} \left[ {sp.latex(self.left)} \right]"
+            rf" = \inf_{{{right}}} \left[ {sp.latex(self.right)} \right]"
+        )
+
+
+@dataclass(frozen=True)
+class Identity(Statement):
+    """Two scalar expressions (log, exp, symbolic powers, ``Derivative``) agree wherever both are defined."""
+
+    left: sp.Expr
+    right: sp.Expr
+    variable: sp.Symbol
+
+    def latex(self) -> str:
+        return f"{sp.latex(self.left)} = {sp.latex(self.right)}"
+
+
+@dataclass(frozen=True)
+class Increasing(Statement):
+    """The scalar expression increases strictly in ``variable`` on the variable's whole range."""
+
+    expression: sp.Expr
+    variable: sp.Symbol
+
+    def latex(self) -> str:
+        return rf"{sp.latex(self.variable)} \mapsto {sp.latex(self.expression)} \text{{ increases strictly}}"
+
+
+@dataclass(frozen=True)
+class Vanishing(Statement):
+    """A sum of powers of ``variable`` and its logarithm tends to zero as ``variable`` tends to infinity."""
+
+    expression: sp.Expr
+    variable: sp.Symbol
+
+    def latex(self) -> str:
+        return rf"\lim_{{{sp.latex(self.variable)} \to \infty}} {sp.latex(self.expression)} = 0"
