@@ -8,9 +8,8 @@ from functools import cached_property
 from html import escape
 from typing import Any
 
-import sympy as sp
-
 from ..theory.derivation import Derivation, Setting
+from ..theory.printing import latex
 from ..theory.proof.certificate import content_hash
 from ..theory.proof.statement import Statement
 from .domain import Domain
@@ -39,9 +38,9 @@ class Claim:
     """One claim. ``id`` is ``paper/slug`` and permanent; ``locator`` is ``None`` where it is not known.
 
     ``statement`` may use the abbreviations of ``setting.definitions``; written out, it is what the derivation must
-    reach; ``derive()`` builds the derivation. ``numerics(values, seed)`` simulates one example of the domain. ``recorded`` is the verdict that the claim
-    had when it was committed. ``sharpens`` names the claim that this one generalises, ``corrects`` the one that it
-    replaces; both are links from a claim of our own.
+    reach; ``derive()`` builds the derivation. ``numerics(values, seed)`` simulates one example of the domain.
+    ``recorded`` is the verdict that the claim had when it was committed. ``sharpens`` names the claim that this one
+    generalises, ``corrects`` the one that it replaces; both are links from a claim of our own.
     """
 
     id: str
@@ -63,6 +62,8 @@ class Claim:
         paper, _, slug = self.id.partition("/")
         if not paper or not slug or "/" in slug:
             raise ValueError(f"a claim id has the form paper/slug, not {self.id!r}")
+        if dict(self.domain.ranges) != dict(self.setting.parameters):
+            raise ValueError(f"{self.id}: the domain and the setting of the proof give different ranges")
 
     @property
     def paper(self) -> str:
@@ -87,12 +88,23 @@ class Claim:
         """The content hash of the normal form."""
         return content_hash(self.normal_form)
 
+    def compare(self, values: Mapping[str, Any], seed: int = 0) -> Comparison:
+        """Simulate one example of the domain and put it beside what theory says.
+
+        Raises:
+            ValueError: if the values are not in the domain, or the claim has no simulation.
+        """
+        self.domain.require(values)
+        if self.numerics is None:
+            raise ValueError(f"{self.id} has no simulation")
+        return self.numerics(values, seed)
+
     def statement_latex(self) -> str:
         return self.statement.latex()
 
     def definitions_latex(self) -> tuple[str, ...]:
         """The abbreviations, each as an equation, in the order of their definition."""
-        return tuple(f"{sp.latex(name)} = {sp.latex(meaning)}" for name, meaning in self.setting.definitions.items())
+        return tuple(f"{latex(name)} = {latex(meaning)}" for name, meaning in self.setting.definitions.items())
 
     def _repr_latex_(self) -> str:
         return rf"$\displaystyle {self.statement_latex()}$"

@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
@@ -42,10 +43,15 @@ class Parameter:
             return rf"{name} \in {kind}"
         return rf"{name} {'>' if self.range.open else chr(92) + 'ge'} {self.range.low},\; {name} \in {kind}"
 
+    def expected(self) -> str:
+        """The range in words."""
+        kind = "an integer" if self.range.integer else "a finite number"
+        if self.range.low is None:
+            return kind
+        return f"{kind} {'>' if self.range.open else '>='} {self.range.low}"
+
     def contains(self, value: float) -> bool:
         """Whether a float lies in the range (NaN and infinities do not)."""
-        from fractions import Fraction
-
         return math.isfinite(value) and Fraction(value) in self.range
 
     def draw(self, rng: random.Random) -> float | int:
@@ -93,6 +99,23 @@ class Domain:
     def _conditions_hold(self, values: Mapping[str, float]) -> bool:
         point = {parameter.symbol: values[parameter.symbol.name] for parameter in self.parameters}
         return all(bool(condition.subs(point)) for condition in self.conditions)
+
+    def require(self, values: Mapping[str, float]) -> None:
+        """Raise ``ValueError``, in one line that says what was expected, unless the values lie in the domain."""
+        names = [parameter.symbol.name for parameter in self.parameters]
+        for name in values:
+            if name not in names:
+                raise ValueError(f"unknown parameter {name!r}; known: {', '.join(names)}")
+        for parameter in self.parameters:
+            name = parameter.symbol.name
+            if name not in values:
+                raise ValueError(f"no value for {name} ({parameter.says}); expected {parameter.expected()}")
+            if not parameter.contains(values[name]):
+                raise ValueError(f"{name} ({parameter.says}): expected {parameter.expected()}, got {values[name]}")
+        point = {parameter.symbol: values[parameter.symbol.name] for parameter in self.parameters}
+        for condition in self.conditions:
+            if not bool(condition.subs(point)):
+                raise ValueError(f"the claim needs {condition}, which fails at {dict(values)}")
 
     def sample(self, rng: random.Random) -> dict[str, Any]:
         """One example that satisfies the conditions; raises ``ValueError`` if 1000 draws find none."""

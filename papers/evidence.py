@@ -103,10 +103,13 @@ class Evidence:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Evidence:
         """Read what :meth:`json` wrote; raises ``ValueError`` for anything else."""
-        fields = {"kind": str, "prover": str, "outcome": str, "coverage": str, "detail": str}
-        if set(data) != {*fields, "seconds"} or not all(isinstance(data[k], t) for k, t in fields.items()):
+        words = ("kind", "prover", "outcome", "coverage", "detail")
+        seconds = data.get("seconds")
+        if set(data) != {*words, "seconds"} or not all(isinstance(data[word], str) for word in words):
             raise ValueError("not a piece of evidence")
-        return cls(**{**data, "seconds": float(data["seconds"])})
+        if not isinstance(seconds, float | int):
+            raise ValueError("not a piece of evidence")
+        return cls(data["kind"], data["prover"], data["outcome"], data["coverage"], float(seconds), data["detail"])
 
 
 def verdict_of(evidence: Sequence[Evidence]) -> Verdict:

@@ -55,7 +55,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return (slugs or close or ["none"])[0]
 
 
-def claim(name: str) -> Claim:
+def find(name: str) -> Claim:
     """The claim with this id.
 
     Raises:

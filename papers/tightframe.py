@@ -93,7 +93,9 @@ def simulate_total_covariance(values: Mapping[str, Any], seed: int) -> Compariso
     features = draw(values, seed)
     measured = statistics.total_covariance(features).numpy()
     theoretical = evaluate(Sigma_W + Sigma_B, assignment(values, features), COVARIANCES)
-    return Comparison(measured.ravel(), theoretical.ravel(), rounding(scale=float(abs(measured).max())))
+    return Comparison(
+        measured.ravel().tolist(), theoretical.ravel().tolist(), rounding(scale=float(abs(measured).max()))
+    )
 
 
 def simulate_split(values: Mapping[str, Any], seed: int) -> Comparison:

@@ -16,9 +16,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import central_path, derivation, evaluation, least_squares, proof, statistics, symbols
+    from . import central_path, derivation, evaluation, frames, least_squares, printing, proof, statistics, symbols
 
-__all__ = ["central_path", "derivation", "evaluation", "least_squares", "proof", "statistics", "symbols"]
+__all__ = [
+    "central_path",
+    "derivation",
+    "evaluation",
+    "frames",
+    "least_squares",
+    "printing",
+    "proof",
+    "statistics",
+    "symbols",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

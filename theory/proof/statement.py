@@ -12,6 +12,8 @@ from typing import TypeAlias
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
+from ..printing import latex
+
 Expression: TypeAlias = sp.Expr | MatrixExpr
 
 
@@ -46,7 +48,7 @@ class Equal(Statement):
     right: Expression
 
     def latex(self) -> str:
-        return f"{sp.latex(self.left)} = {sp.latex(self.right)}"
+        return f"{latex(self.left)} = {latex(self.right)}"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class PositiveSemidefinite(Statement):
     matrix: MatrixExpr
 
     def latex(self) -> str:
-        return rf"{sp.latex(self.matrix)} \succeq 0"
+        return rf"{latex(self.matrix)} \succeq 0"
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class PositiveDefinite(Statement):
     matrix: MatrixExpr
 
     def latex(self) -> str:
-        return rf"{sp.latex(self.matrix)} \succ 0"
+        return rf"{latex(self.matrix)} \succ 0"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Invertible(Statement):
     matrix: MatrixExpr
 
     def latex(self) -> str:
-        return rf"{sp.latex(self.matrix)} \text{{ is invertible}}"
+        return rf"{latex(self.matrix)} \text{{ is invertible}}"
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Positive(Statement):
     scalar: sp.Expr
 
     def latex(self) -> str:
-        return f"{sp.latex(self.scalar)} > 0"
+        return f"{latex(self.scalar)} > 0"
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Nonnegative(Statement):
     scalar: sp.Expr
 
     def latex(self) -> str:
-        return rf"{sp.latex(self.scalar)} \ge 0"
+        return rf"{latex(self.scalar)} \ge 0"
 
 
 @dataclass(frozen=True)
@@ -133,11 +135,11 @@ class Minimum(Statement):
     unique: bool = False
 
     def latex(self) -> str:
-        over = ", ".join(sp.latex(variable) for variable in self.over)
-        at = r",\; ".join(f"{sp.latex(x)} = {sp.latex(p)}" for x, p in zip(self.over, self.at, strict=True))
+        over = ", ".join(latex(variable) for variable in self.over)
+        at = r",\; ".join(f"{latex(x)} = {latex(p)}" for x, p in zip(self.over, self.at, strict=True))
         only = "exactly at" if self.unique else "at"
         return (
-            rf"\min_{{{over}}} \left[ {sp.latex(self.objective)} \right] = {sp.latex(self.value)}"
+            rf"\min_{{{over}}} \left[ {latex(self.objective)} \right] = {latex(self.value)}"
             rf" \quad \text{{{only}}} \quad {at}"
         )
 
@@ -152,10 +154,10 @@ class EqualInfima(Statement):
     right_over: tuple[sp.MatrixSymbol, ...]
 
     def latex(self) -> str:
-        left, right = (", ".join(sp.latex(x) for x in over) for over in (self.left_over, self.right_over))
+        left, right = (", ".join(latex(x) for x in over) for over in (self.left_over, self.right_over))
         return (
-            rf"\inf_{{{left}}} \left[ {sp.latex(self.left)} \right]"
-            rf" = \inf_{{{right}}} \left[ {sp.latex(self.right)} \right]"
+            rf"\inf_{{{left}}} \left[ {latex(self.left)} \right]"
+            rf" = \inf_{{{right}}} \left[ {latex(self.right)} \right]"
         )
 
 
@@ -168,7 +170,7 @@ class Identity(Statement):
     variable: sp.Symbol
 
     def latex(self) -> str:
-        return f"{sp.latex(self.left)} = {sp.latex(self.right)}"
+        return f"{latex(self.left)} = {latex(self.right)}"
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ class Increasing(Statement):
     variable: sp.Symbol
 
     def latex(self) -> str:
-        return rf"{sp.latex(self.variable)} \mapsto {sp.latex(self.expression)} \text{{ increases strictly}}"
+        return rf"{latex(self.variable)} \mapsto {latex(self.expression)} \text{{ increases strictly}}"
 
 
 @dataclass(frozen=True)
@@ -190,4 +192,4 @@ class Vanishing(Statement):
     variable: sp.Symbol
 
     def latex(self) -> str:
-        return rf"\lim_{{{sp.latex(self.variable)} \to \infty}} {sp.latex(self.expression)} = 0"
+        return rf"\lim_{{{latex(self.variable)} \to \infty}} {latex(self.expression)} = 0"

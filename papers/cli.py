@@ -1,0 +1,355 @@
+"""The command line. Results alone go to stdout; progress, warnings and errors to stderr.
+
+Exit codes: 0 as recorded, nothing found; 1 a finding; 2 wrong usage or input; 3 undecided. Everything heavy is
+imported inside the handlers, so that ``--help`` starts at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from .store import Store
+    from .verification import Standing
+
+app = typer.Typer(
+    name="tightframe",
+    help="Machine-checked theory of neural collapse: claims, derivations, evidence, citations.",
+    no_args_is_help=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+store_app = typer.Typer(help="The evidence store.", rich_markup_mode=None)
+app.add_typer(store_app, name="store")
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the evidence store.", metavar="DIR")]
+
+
+class InputError(Exception):
+    """Wrong input; the message is one line that says what was expected."""
+
+
+def _store(folder: Path | None) -> Store:
+    from .store import Store, default_folder
+
+    return Store(folder if folder is not None else default_folder())
+
+
+def _print_json(data: Any) -> None:
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def _print_table(grid: Any) -> None:
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    Console(width=None if terminal else 200, highlight=False).print(grid)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Machine-checked theory of neural collapse: claims, derivations, evidence, citations."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"tightframe {installed('tightframe')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command("list")
+def list_claims(
+    paper: Annotated[str | None, typer.Option(help="Only claims of this paper.", metavar="KEY")] = None,
+    verdict: Annotated[str | None, typer.Option(help="Only claims with this verdict.", metavar="VERDICT")] = None,
+    store: StoreOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List claims with their verdicts, from the evidence on disk."""
+    from . import registry
+    from .display import table
+    from .evidence import Verdict
+    from .verification import standing
+
+    if verdict is not None and verdict not in tuple(Verdict):
+        raise InputError(f"unknown verdict {verdict!r}; expected one of {', '.join(Verdict)}")
+    known = registry.claims() if paper is None else {c.id: c for c in registry.paper(paper).claims}
+    found = [standing(claim, _store(store)) for claim in known.values()]
+    found = [result for result in found if verdict is None or result.verdict == verdict]
+    if not as_json:
+        _print_table(table(found, timed=False))
+        return
+    _print_json(
+        [
+            {
+                "id": result.claim,
+                "title": known[result.claim].title,
+                "verdict": str(result.verdict),
+                "conditional_on": list(result.conditional_on),
+                "recorded": str(result.recorded),
+            }
+            for result in found
+        ]
+    )
+
+
+@app.command()
+def show(
+    claim: Annotated[str, typer.Argument(help="The id of a claim, such as han2022/ls-decomposition.", metavar="ID")],
+    store: StoreOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show a claim: statement, domain, hypotheses, evidence."""
+    from .display import plain
+    from .display import show as described
+
+    data = described(claim, _store(store))
+    if as_json:
+        _print_json(data)
+    else:
+        typer.echo(plain(data))
+
+
+@app.command()
+def verify(
+    ids: Annotated[list[str] | None, typer.Argument(help="Claims; all if none is given.", metavar="[ID]...")] = None,
+    paper: Annotated[str | None, typer.Option(help="Only claims of this paper.", metavar="KEY")] = None,
+    full: Annotated[bool, typer.Option("--full/--quick", help="Ten times as many sampled examples.")] = False,
+    recheck: Annotated[bool, typer.Option("--recheck", help="Only replay the shipped certificates.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of all sampling.", min=0)] = 0,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", help="Processes.", min=1)] = 1,
+    store: StoreOption = None,
+    certificates: Annotated[Path | None, typer.Option(help="Also write the certificates there.", metavar="DIR")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Gather evidence for claims from both sides and print the table of verdicts."""
+    from . import registry
+
+    names = [registry.find(name).id for name in ids or ()]
+    if paper is not None:
+        names += [claim.id for claim in registry.paper(paper).claims if claim.id not in names]
+    names = list(dict.fromkeys(names)) or list(registry.claims())
+    if recheck:
+        raise typer.Exit(_recheck(names, as_json))
+    results, failure = _gather(names, full, seed, jobs, _store(store).folder)
+    if certificates is not None:
+        _write_certificates(results, certificates)
+    if as_json:
+        _print_json([_result_json(result) for result in results])
+    else:
+        from .display import table
+
+        _print_table(table(results, timed=True))
+    if failure is not None:
+        raise failure
+    codes = {result.exit_code for result in results}
+    unfinished = 3 if len(results) < len(names) else 0
+    raise typer.Exit(1 if 1 in codes else max(codes | {unfinished}))
+
+
+def _gather(
+    names: Sequence[str], full: bool, seed: int, jobs: int, folder: Path
+) -> tuple[list[Standing], Exception | None]:
+    """Results so far, also when interrupted or when the store fails half-way."""
+    from .store import StoreError
+    from .verification import verify as gather
+
+    results: list[Standing] = []
+    failure: Exception | None = None
+    with _progress(len(names)) as advance:
+        try:
+            for result in gather(names, full=full, seed=seed, jobs=jobs, store=folder, progress=advance):
+                results.append(result)
+        except KeyboardInterrupt:
+            print("tightframe: interrupted; finished evidence is kept", file=sys.stderr)
+        except StoreError as error:
+            if not results:
+                raise
+            failure = error
+    return results, failure
+
+
+def _progress(total: int) -> Any:
+    """A context with a function to call for each finished claim: a bar on a terminal, else nothing."""
+    if not sys.stderr.isatty():
+        return nullcontext(lambda name: None)
+    return _Bar(total)
+
+
+class _Bar:
+    """A progress bar on stderr."""
+
+    def __init__(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (
+            TextColumn("verify"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[name]}"),
+        )
+        self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self.task = self.bar.add_task("verify", total=total, name="")
+
+    def __enter__(self) -> Callable[[str], None]:
+        self.bar.start()
+        return lambda name: self.bar.update(self.task, advance=1, name=name)
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+
+def _result_json(result: Standing) -> dict[str, Any]:
+    return {
+        "id": result.claim,
+        "verdict": str(result.verdict),
+        "conditional_on": list(result.conditional_on),
+        "recorded": str(result.recorded),
+        "seconds": result.seconds,
+        "evidence": [piece.json() for piece in result.evidence],
+    }
+
+
+def _write_certificates(results: Sequence[Standing], folder: Path) -> None:
+    from .store import write_atomically
+
+    for result in results:
+        if result.certificate is not None:
+            text = json.dumps(result.certificate, separators=(",", ":"), sort_keys=True)
+            try:
+                write_atomically(folder / f"{result.claim}.json", text + "\n")
+            except OSError as error:
+                raise InputError(f"cannot write certificates to {folder} ({error.strerror})") from None
+
+
+def _recheck(names: Sequence[str], as_json: bool) -> int:
+    from .verification import recheck
+
+    found = recheck(names)
+    if as_json:
+        _print_json({"accepted": found.accepted, "problems": found.problems, "seconds": found.seconds})
+    else:
+        typer.echo(f"{len(found.accepted)} certificates replayed and accepted in {found.seconds:.2f} s")
+        for problem in found.problems:
+            typer.echo(f"problem: {problem}")
+    return 1 if found.problems else 0
+
+
+@app.command()
+def check(
+    certificate: Annotated[Path, typer.Argument(help="A certificate.", metavar="CERT.json")],
+    claim: Annotated[str | None, typer.Option(help="Also compare with this claim.", metavar="ID")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Replay a certificate with the independent checker and print what it accepted."""
+    from ..theory.proof import checker
+
+    bound = None
+    if claim is not None:
+        from . import registry
+
+        bound = registry.find(claim)
+    try:
+        with certificate.open("rb") as file:
+            document = checker.loads(file.read(checker.MAX_BYTES + 1))
+        report = checker.check(document)
+        if bound is not None:
+            from .verification import accept
+
+            accept(bound, document)
+    except OSError as error:
+        raise InputError(f"cannot read {certificate} ({error.strerror})") from None
+    except checker.Malformed as error:
+        raise InputError(f"{certificate}: not a certificate: {error}") from None
+    except checker.Rejected as error:
+        if as_json:
+            _print_json({"accepted": False, "reason": str(error)})
+        else:
+            typer.echo(f"rejected: {error}")
+        raise typer.Exit(1) from None
+    if as_json:
+        hypotheses = [{"name": n, "statement": text, "used": used} for n, text, used in report.hypotheses]
+        _print_json(
+            {
+                "accepted": True,
+                "claim": report.claim if bound is None else bound.id,
+                "bound": bound is not None,
+                "statement": report.statement,
+                "hypotheses": hypotheses,
+                "conditional_on": report.conditional_on,
+                "assumed_nonzero": report.assumed_nonzero,
+                "steps": report.steps,
+                "rules": report.rules,
+            }
+        )
+        return
+    typer.echo(checker.summary(report))
+    if bound is not None:
+        typer.echo(f"statement and hypotheses are those of {bound.id} ({bound.hash})")
+
+
+@store_app.command("clear")
+def store_clear(store: StoreOption = None) -> None:
+    """Delete all stored evidence."""
+    where = _store(store)
+    try:
+        count = where.clear()
+    except OSError as error:
+        raise InputError(f"cannot clear the store {where.folder} ({error.strerror})") from None
+    typer.echo(f"{count} records deleted")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; errors are one plain line on stderr."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    usage_error = typer.BadParameter.__mro__[1]  # the base of all usage errors of the library that typer ships
+    try:
+        result = typer.main.get_command(app).main(args=words, prog_name="tightframe", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (KeyboardInterrupt, typer.Abort):
+        print("tightframe: interrupted", file=sys.stderr)
+        return 3
+    except Exception as error:
+        if "--debug" in words:
+            raise
+        return _report(error, usage_error)
+
+
+def _report(error: Exception, usage_error: type) -> int:
+    if isinstance(error, usage_error):
+        message = error.format_message()  # type: ignore[attr-defined]
+        print(f"tightframe: {_one_line(message)} (see tightframe --help)", file=sys.stderr)
+        return 2
+    expected = (InputError, OSError, LookupError, ValueError)
+    message = _one_line(str(error.args[0] if isinstance(error, LookupError) and error.args else error))
+    if not isinstance(error, expected):
+        message = f"internal error ({type(error).__name__}: {message}); run with --debug for the traceback"
+    print(f"tightframe: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Claims and their standing as JSON, as plain text, and as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from . import registry
+from .claim import Claim
+from .evidence import Verdict
+from .store import Store
+from .verification import Standing, standing
+
+COLOURS = {
+    Verdict.PROVED: "green",
+    Verdict.ATTESTED: "cyan",
+    Verdict.SUPPORTED: "blue",
+    Verdict.OPEN: "yellow",
+    Verdict.REFUTED: "red",
+}
+
+
+def show(claim_id: str, store: Store | None = None) -> dict[str, Any]:
+    """Everything about a claim, as data: what ``tightframe show ID --json`` prints.
+
+    Raises:
+        UnknownName: if no claim has this id.
+
+    Examples:
+        >>> show("han2022/total-covariance")["verdict"]
+        'proved'
+    """
+    claim = registry.find(claim_id)
+    return describe(claim, standing(claim, store))
+
+
+def describe(claim: Claim, where: Standing) -> dict[str, Any]:
+    """The claim and where it stands, as data."""
+    report = where.report
+    used = {name: flag for name, _, flag in report.hypotheses} if report else {}
+    sharper = registry.sharpened_by(claim)
+    proved = [other for other in sharper if standing(registry.find(other)).verdict is Verdict.PROVED]
+    return {
+        "id": claim.id,
+        "hash": claim.hash,
+        "paper": claim.paper,
+        "version": claim.version,
+        "locator": claim.locator,
+        "title": claim.title,
+        "kind": str(claim.kind),
+        "verdict": str(where.verdict),
+        "statement_latex": claim.statement_latex(),
+        "definitions_latex": list(claim.definitions_latex()),
+        "domain": claim.domain.json(),
+        "conditional_on": list(where.conditional_on),
+        "sharpened": proved,
+        "sharpens": claim.sharpens,
+        "corrected_by": registry.corrected_by(claim),
+        "corrects": claim.corrects,
+        "depends": registry.depends(claim, where.certificate),
+        "hypotheses": [
+            {
+                "name": hypothesis.name,
+                "statement": hypothesis.statement.latex(),
+                "says": hypothesis.says,
+                "lemma": hypothesis.lemma,
+                "used": used.get(hypothesis.name),
+            }
+            for hypothesis in claim.setting.hypotheses
+        ],
+        "assumed_nonzero": list(report.assumed_nonzero) if report else [],
+        "recorded": str(claim.recorded),
+        "evidence": [piece.json() for piece in where.evidence],
+        "notes": claim.notes,
+    }
+
+
+def plain(data: dict[str, Any]) -> str:
+    """What ``tightframe show ID`` prints."""
+
+    def field(name: str, text: str) -> str:
+        return f"{name:<12}{text}"
+
+    marks = {True: "used", False: "not used", None: "-"}
+    lemmas = f" (conditional on {', '.join(data['conditional_on'])})" if data["conditional_on"] else ""
+    source = data["paper"] + (f", arXiv:{data['version']}" if data["version"] else "")
+    lines = [
+        f"{data['id']}  {data['title']}",
+        field("verdict", f"{data['verdict']}{lemmas}; recorded: {data['recorded']}"),
+        field("source", source + (f", {data['locator']}" if data["locator"] else "")),
+        field("kind", data["kind"]),
+        field("hash", data["hash"]),
+        field("statement", data["statement_latex"]),
+        *(field("where" if i == 0 else "", text) for i, text in enumerate(data["definitions_latex"])),
+    ]
+    for i, entry in enumerate(data["domain"]["parameters"]):
+        bound = f"{entry['name']} {'>' if entry['open'] else '>='} {entry['low']}"
+        lines.append(field("domain" if i == 0 else "", f"{bound}{', integer' * entry['integer']}  ({entry['says']})"))
+    lines += [field("", condition) for condition in data["domain"]["conditions"]]
+    for i, entry in enumerate(data["hypotheses"]):
+        lemma = f", by {entry['lemma']}" if entry["lemma"] else ""
+        lines.append(field("hypotheses" if i == 0 else "", f"[{marks[entry['used']]}{lemma}] {entry['says']}"))
+    for i, piece in enumerate(data["evidence"]):
+        text = (
+            f"{piece['kind']} by {piece['prover']}: {piece['outcome']}, {piece['coverage']} ({piece['seconds']:.2f} s)"
+        )
+        lines.append(field("evidence" if i == 0 else "", f"{text}; {piece['detail']}"))
+    if not data["evidence"]:
+        lines.append(field("evidence", "none on this machine; run tightframe verify"))
+    links = ("depends", "sharpened", "sharpens", "corrected_by", "corrects")
+    for name in links:
+        value = data[name]
+        if value:
+            lines.append(field(name, ", ".join(value) if isinstance(value, list) else value))
+    if data["assumed_nonzero"]:
+        lines.append(field("assumes", f"nonzero: {', '.join(data['assumed_nonzero'])}"))
+    if data["notes"]:
+        lines.append(field("notes", data["notes"]))
+    return "\n".join(lines)
+
+
+def summary(where: Standing) -> str:
+    """The evidence for a claim in a few words."""
+    words = {"accepted": "certificate", "partial": "certificate (part)", "agree": "simulation agrees"}
+    words |= {"diverge": "simulation diverges", "refuted": "counterexample"}
+    parts = []
+    for piece in where.evidence:
+        text = words.get(piece.outcome, f"{piece.kind} {piece.outcome}")
+        parts.append(f"{text} ({piece.coverage})" if piece.kind == "property" else text)
+    return ", ".join(parts) or "none yet"
+
+
+def table(results: Sequence[Standing], *, timed: bool) -> Any:
+    """A rich table of claims, verdicts and evidence."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("claim", "verdict", "evidence", *(("seconds",) if timed else ())):
+        grid.add_column(header, justify="right" if header == "seconds" else "left", overflow="fold")
+    for result in results:
+        mark = "" if result.verdict == result.recorded else f" [recorded: {result.recorded}]"
+        verdict = Text(result.verdict_text() + mark, style=COLOURS[result.verdict])
+        cells = [Text(result.claim), verdict, Text(summary(result))]
+        grid.add_row(*cells, *((Text(f"{result.seconds:.2f}"),) if timed else ()))
+    return grid
+
+
+def markdown_table(results: Iterable[Standing]) -> str:
+    """The table of claims for the README."""
+    lines = ["| claim | says | verdict |", "|---|---|---|"]
+    for result in results:
+        title = registry.find(result.claim).title
+        lines.append(f"| `{result.claim}` | {title} | {result.verdict_text()} |")
+    return "\n".join(lines)

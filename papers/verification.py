@@ -1,0 +1,290 @@
+"""Gathers evidence for claims from both sides, and says what it amounts to."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..theory.derivation import Proof
+from ..theory.proof import checker
+from ..theory.proof.certificate import binding
+from . import provenance, registry
+from .claim import Claim
+from .evidence import Evidence, Verdict, holds_in, verdict_of
+from .store import CERTIFICATES, Record, Store, StoreError, shipped_certificate
+
+# Examples a claim: --quick stays within about a minute for all claims, --full is ten times as long.
+BUDGETS = {"quick": 40, "full": 400}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a claim stands: its verdict, the evidence for it, and the checker's report on its certificate."""
+
+    claim: str
+    verdict: Verdict
+    recorded: Verdict
+    evidence: tuple[Evidence, ...]
+    certificate: Mapping[str, Any] | None = None
+    report: checker.Report | None = None
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        """0 as recorded or better; 3 undecided; 1 where evidence contradicts or weakens the recorded verdict."""
+        if self.verdict == self.recorded:
+            return 0
+        contradiction = any(piece.outcome in ("diverge", "refuted") for piece in self.evidence)
+        if contradiction or self.verdict is Verdict.REFUTED or self.recorded is Verdict.REFUTED:
+            return 1
+        if self.verdict.strength >= self.recorded.strength:
+            return 0
+        return 3 if self.verdict is Verdict.OPEN else 1
+
+    @property
+    def conditional_on(self) -> tuple[str, ...]:
+        return self.report.conditional_on if self.report else ()
+
+    def verdict_text(self) -> str:
+        """The verdict with the lemmas it is conditional on."""
+        lemmas = ", ".join(self.conditional_on)
+        return f"{self.verdict} (conditional on {lemmas})" if lemmas else str(self.verdict)
+
+
+def accept(claim: Claim, certificate: Mapping[str, Any]) -> checker.Report:
+    """Check a certificate and that it proves exactly this claim.
+
+    Raises:
+        checker.Rejected: if the checker rejects it, or if it proves something else.
+    """
+    report = checker.check(certificate)
+    if binding(certificate) != claim.normal_form:
+        raise checker.Rejected(f"the certificate proves another statement than {claim.id}")
+    return report
+
+
+def _key(claim: Claim, kind: str, seed: int, budget: int) -> dict[str, Any]:
+    return {
+        "claim": claim.id,
+        "hash": claim.hash,
+        "kind": kind,
+        "sources": provenance.source_hash(claim.paper, kind),
+        "engines": provenance.engines(kind),
+        "seed": seed,
+        "budget": budget,
+    }
+
+
+# ------------------------------------------------------------------------------------------------------- evidence
+
+
+def _accepted(report: checker.Report, seconds: float) -> Evidence:
+    partial = ", ".join(report.assumed_nonzero)
+    coverage = f"the domain where {partial} is not zero" if partial else "whole domain"
+    detail = f"{report.steps} steps re-verified by the checker; rules: {', '.join(report.rules)}"
+    provers = "star" if "star" in report.rules else report.rules[-1]
+    return Evidence("proof", provers, "partial" if partial else "accepted", coverage, seconds, detail)
+
+
+def prove(claim: Claim, seed: int = 0) -> tuple[Evidence, Mapping[str, Any] | None]:
+    """Search a certificate; failing that, an exact counterexample of the claim itself."""
+    started = time.perf_counter()
+    derivation = claim.derivation
+    reason = "no derivation"
+    if derivation is not None:
+        outcome = derivation.prove(claim.id, seed)
+        if isinstance(outcome, Proof):
+            try:
+                return _accepted(accept(claim, outcome.certificate), time.perf_counter() - started), outcome.certificate
+            except checker.Rejected as error:
+                reason = str(error)
+        else:
+            reason = f"step {outcome.step!r}: {outcome.reason}"
+    witness = claim.setting.refute(claim.statement, seed=seed)
+    seconds = time.perf_counter() - started
+    if witness is not None:
+        where = ", ".join(f"{name} = {value}" for name, value in witness["parameters"].items())
+        detail = f"false in an exact example with {where}"
+        return Evidence("counterexample", "refuter", "refuted", "one point of the domain", seconds, detail), witness
+    return Evidence("proof", "star", "undecided", "none", seconds, reason), None
+
+
+def simulate(claim: Claim, budget: int, seed: int = 0) -> Evidence:
+    """Compare theory with simulation on ``budget`` examples of the domain."""
+    started = time.perf_counter()
+    rng = random.Random(int(hashlib.sha256(f"{claim.id}:{seed}".encode()).hexdigest()[:12], 16))
+    agreed, missed = 0, 0
+    worst = 0.0
+    for _ in range(budget):
+        values, example = claim.domain.sample(rng), rng.randrange(2**31)
+        comparison = claim.compare(values, example)
+        if not comparison.converged:
+            missed += 1
+            continue
+        if not holds_in(claim.kind, comparison):
+            detail = f"diverges at {values}, seed {example}"
+            return Evidence("property", "simulation", "diverge", "one example", time.perf_counter() - started, detail)
+        agreed += 1
+        worst = max(worst, comparison.tolerance)
+    seconds = time.perf_counter() - started
+    coverage = f"{agreed} of {budget} sampled examples"
+    if agreed < 0.9 * budget:  # a claim that rests on what did not converge is open
+        return Evidence("property", "simulation", "undecided", coverage, seconds, f"{missed} did not converge")
+    return Evidence("property", "simulation", "agree", coverage, seconds, f"tolerance at most {worst:.1e}")
+
+
+# ---------------------------------------------------------------------------------------------------- one claim
+
+
+def verify_claim(claim: Claim, store: Store | None, budget: int, seed: int = 0) -> Standing:
+    """Evidence from both sides, from the store where it is current, else gathered afresh and stored."""
+    started = time.perf_counter()
+    proof, certificate = _stored_proof(claim, store, seed)
+    if proof is None:
+        proof, certificate = prove(claim, seed)
+        _keep(store, Record(_key(claim, "proof", seed, 0), proof, certificate))
+    pieces = [proof]
+    if claim.numerics is not None:
+        key = _key(claim, "property", seed, budget)
+        record = store.get(key) if store is not None else None
+        piece = record.evidence if record is not None else simulate(claim, budget, seed)
+        if record is None:
+            _keep(store, Record(key, piece))
+        pieces.append(piece)
+    return _standing(claim, pieces, certificate, time.perf_counter() - started)
+
+
+def _keep(store: Store | None, record: Record) -> None:
+    if store is not None:
+        store.put(record)
+
+
+def _stored_proof(
+    claim: Claim, store: Store | None, seed: int
+) -> tuple[Evidence, Mapping[str, Any] | None] | tuple[None, None]:
+    """A stored proof counts only if its certificate is accepted now."""
+    record = store.get(_key(claim, "proof", seed, 0)) if store is not None else None
+    if record is None or record.evidence.outcome not in ("accepted", "partial") or record.certificate is None:
+        return None, None
+    try:
+        return _accepted(accept(claim, record.certificate), record.evidence.seconds), record.certificate
+    except checker.Rejected:
+        return None, None
+
+
+def _standing(
+    claim: Claim, pieces: Iterable[Evidence], certificate: Mapping[str, Any] | None, seconds: float
+) -> Standing:
+    evidence = tuple(pieces)
+    accepted = certificate is not None and any(piece.outcome in ("accepted", "partial") for piece in evidence)
+    report = checker.check(certificate) if accepted else None
+    shown = certificate if accepted else None
+    return Standing(claim.id, verdict_of(evidence), claim.recorded, evidence, shown, report, seconds)
+
+
+def standing(claim: Claim, store: Store | None = None, seed: int = 0) -> Standing:
+    """Where a claim stands by what is on disk: the store, else the shipped certificate; nothing is computed."""
+    started = time.perf_counter()
+    proof, certificate = _stored_proof(claim, store, seed)
+    pieces = [] if proof is None else [proof]
+    if proof is None:
+        shipped = shipped_certificate(claim.id)
+        if shipped is not None:
+            try:
+                pieces.append(_accepted(accept(claim, shipped), time.perf_counter() - started))
+                certificate = shipped
+            except checker.Rejected as error:
+                pieces.append(Evidence("proof", "checker", "undecided", "none", 0.0, f"shipped certificate: {error}"))
+    for budget in sorted(BUDGETS.values(), reverse=True):
+        record = store.get(_key(claim, "property", seed, budget)) if store is not None else None
+        if record is not None:
+            pieces.append(record.evidence)
+            break
+    return _standing(claim, pieces, certificate, time.perf_counter() - started)
+
+
+# --------------------------------------------------------------------------------------------------- many claims
+
+
+def _work(arguments: tuple[str, Path | None, int, int]) -> Standing:
+    name, folder, budget, seed = arguments
+    return verify_claim(registry.find(name), None if folder is None else Store(folder), budget, seed)
+
+
+def verify(
+    ids: Iterable[str] | None = None,
+    *,
+    full: bool = False,
+    seed: int = 0,
+    jobs: int = 1,
+    store: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Iterator[Standing]:
+    """Verify claims (all by default), yielding each as it is finished.
+
+    ``store`` is a folder for evidence, ``None`` to keep none; ``progress`` is called with the id of each claim when
+    it is finished. With ``jobs`` > 1 claims are spread over processes.
+
+    Examples:
+        >>> [result] = verify(["han2022/total-covariance"])
+        >>> str(result.verdict)
+        'proved'
+    """
+    names = [registry.find(name).id for name in ids] if ids is not None else list(registry.claims())
+    if store is not None:
+        Store(store).require_writable()
+    budget = BUDGETS["full" if full else "quick"]
+    tasks = [(name, store, budget, seed) for name in names]
+    if jobs <= 1 or len(tasks) <= 1:
+        results: Iterable[Standing] = map(_work, tasks)
+        yield from _report(results, progress)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
+        yield from _report(pool.map(_work, tasks), progress)
+
+
+def _report(results: Iterable[Standing], progress: Callable[[str], None] | None) -> Iterator[Standing]:
+    for result in results:
+        if progress is not None:
+            progress(result.claim)
+        yield result
+
+
+@dataclass(frozen=True)
+class Recheck:
+    """Shipped certificates replayed by the checker alone."""
+
+    accepted: tuple[str, ...]
+    problems: tuple[str, ...]
+    seconds: float
+
+
+def recheck(ids: Iterable[str] | None = None, folder: Path = CERTIFICATES) -> Recheck:
+    """Replay the shipped certificate of every claim; a claim recorded as proved must have one that is accepted."""
+    started = time.perf_counter()
+    accepted: list[str] = []
+    problems: list[str] = []
+    for name in ids if ids is not None else registry.claims():
+        claim = registry.find(name)
+        certificate = shipped_certificate(name, folder)
+        if certificate is None:
+            if claim.recorded is Verdict.PROVED:
+                problems.append(f"{name}: recorded as proved, but no certificate is shipped")
+            continue
+        try:
+            accept(claim, certificate)
+            accepted.append(name)
+        except checker.Rejected as error:
+            problems.append(f"{name}: {error}")
+    return Recheck(tuple(accepted), tuple(problems), time.perf_counter() - started)
+
+
+__all__ = ["Recheck", "Standing", "StoreError", "accept", "prove", "recheck", "simulate", "standing", "verify"]

@@ -1,0 +1,212 @@
+"""Every claim: theory agrees with simulation, its certificate binds, and slips of the pen are caught."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from expressions import statement_mutants
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tightframe.papers import registry, verification
+from tightframe.papers.claim import Claim
+from tightframe.papers.evidence import Comparison, Evidence, Kind, Verdict, holds_in, verdict_of
+from tightframe.papers.store import shipped_certificate
+from tightframe.theory.derivation import Derivation, Proof, Step
+from tightframe.theory.proof import checker
+from tightframe.theory.proof.certificate import binding
+from tightframe.theory.proof.rules import Star
+from tightframe.theory.proof.statement import Equal, Statement
+from tightframe.theory.proof.translation import Untranslatable
+
+IDS = list(registry.claims())
+
+
+@pytest.fixture(params=IDS)
+def claim(request: pytest.FixtureRequest) -> Claim:
+    return registry.find(request.param)
+
+
+@pytest.mark.parametrize("claim_id", IDS)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_theory_agrees_with_simulation(claim_id: str, data: st.DataObject) -> None:
+    claim = registry.find(claim_id)
+    values = data.draw(claim.domain.strategy())
+    comparison = claim.compare(values, data.draw(st.integers(0, 2**31 - 1)))
+    if comparison.converged:
+        assert holds_in(claim.kind, comparison), f"{values}: {comparison}"
+
+
+def test_the_derivation_reaches_the_claim(claim: Claim) -> None:
+    assert claim.derivation is not None
+    proof = claim.derivation.prove(claim.id)
+    assert isinstance(proof, Proof), proof
+    assert binding(proof.certificate) == claim.normal_form
+    assert not proof.report.assumed_nonzero
+
+
+def test_the_shipped_certificate_is_what_the_derivation_gives(claim: Claim) -> None:
+    shipped = shipped_certificate(claim.id)
+    assert shipped is not None
+    verification.accept(claim, shipped)
+    proof = claim.derivation.prove(claim.id) if claim.derivation else None
+    assert isinstance(proof, Proof)
+    assert json.loads(json.dumps(proof.certificate)) == shipped, "run make certificates"
+
+
+def test_a_certificate_of_another_claim_is_not_accepted(claim: Claim) -> None:
+    for other in IDS:
+        certificate = shipped_certificate(other)
+        assert certificate is not None
+        if other != claim.id and registry.find(other).hash != claim.hash:
+            with pytest.raises(checker.Rejected, match="another statement"):
+                verification.accept(claim, {**certificate, "claim": claim.id})
+
+
+def written_out(claim: Claim) -> Claim:
+    """The claim with its abbreviations replaced by their definitions, so that every token can be changed."""
+    definitions = dict(claim.setting.definitions)
+
+    def expand(expr: object) -> object:
+        for name, meaning in reversed(definitions.items()):
+            expr = expr.xreplace({name: meaning}) if hasattr(expr, "xreplace") else expr
+        return expr
+
+    statement = claim.statement
+    changes = {}
+    for name in statement.__dataclass_fields__:
+        value = getattr(statement, name)
+        changes[name] = tuple(map(expand, value)) if isinstance(value, tuple) else expand(value)
+    return replace(claim, statement=replace(statement, **changes))
+
+
+def is_proved(claim: Claim, statement: Statement) -> bool:
+    """Whether the changed statement is a theorem all the same: star, after the steps of the derivation."""
+    assert claim.derivation is not None
+    steps = (*claim.derivation.steps[:-1], Step("changed", statement, "", Star()))
+    return isinstance(Derivation("a changed claim", claim.setting, steps).prove(), Proof)
+
+
+def test_every_slip_of_the_pen_is_caught(claim: Claim) -> None:
+    """A changed coefficient, sign, transpose or size is refuted by an exact example, or provably changes nothing.
+
+    An example of what changes nothing: (H + M Y)(H - M Y)^T is (H - M Y)(H - M Y)^T, since M Y (H - M Y)^T = 0.
+    """
+    whole = written_out(claim)
+    assert whole.normal_form == claim.normal_form
+    caught, same, survived = 0, 0, []
+    for change, statement in statement_mutants(whole.statement):
+        try:
+            form = claim.setting.normal_form(statement)
+        except (Untranslatable, checker.Malformed):
+            caught += 1  # the sizes no longer fit
+            continue
+        if form == claim.normal_form:
+            same += 1
+        elif claim.setting.refute(statement, draws=6) is not None:
+            caught += 1
+        elif isinstance(statement, Equal) and is_proved(claim, statement):
+            same += 1
+        else:
+            survived.append(change)
+    assert not survived, f"{len(survived)} of {caught + len(survived)} survive: {survived[:10]}"
+    assert caught >= 15
+
+
+def test_a_false_claim_is_refuted_by_the_pipeline() -> None:
+    claim = registry.find("han2022/total-covariance")
+    false = replace(claim, statement=replace(claim.statement, right=2 * claim.statement.right))  # pyrefly: ignore
+    evidence, witness = verification.prove(false)
+    assert evidence.outcome == "refuted"
+    assert witness is not None
+    standing = verification.verify_claim(false, None, budget=5)
+    assert standing.verdict is Verdict.REFUTED
+    assert standing.exit_code == 1
+
+
+def test_simulation_that_disagrees_stops_a_proof_from_being_green() -> None:
+    claim = registry.find("han2022/total-covariance")
+    wrong = replace(claim, numerics=lambda values, seed: Comparison([1.0], [2.0], 1e-9))
+    standing = verification.verify_claim(wrong, None, budget=5)
+    assert standing.verdict is Verdict.OPEN
+    assert standing.exit_code == 1
+
+
+def test_simulation_that_does_not_converge_is_no_evidence() -> None:
+    claim = replace(
+        registry.find("han2022/total-covariance"),
+        derive=None,
+        numerics=lambda values, seed: Comparison([1.0], [1.0], 1e-9, converged=False),
+    )
+    standing = verification.verify_claim(claim, None, budget=5)
+    assert standing.verdict is Verdict.OPEN
+    assert standing.exit_code == 3
+
+
+def test_agreement_alone_is_only_support() -> None:
+    claim = replace(registry.find("han2022/total-covariance"), derive=None)
+    assert verification.verify_claim(claim, None, budget=5).verdict is Verdict.SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "verdict"),
+    [
+        ((), Verdict.OPEN),
+        (("undecided",), Verdict.OPEN),
+        (("agree",), Verdict.SUPPORTED),
+        (("partial", "undecided"), Verdict.OPEN),
+        (("partial", "agree"), Verdict.SUPPORTED),
+        (("accepted",), Verdict.PROVED),
+        (("accepted", "undecided"), Verdict.PROVED),
+        (("accepted", "diverge"), Verdict.OPEN),
+        (("accepted", "refuted"), Verdict.OPEN),
+        (("refuted", "agree"), Verdict.REFUTED),
+        (("agree", "diverge"), Verdict.OPEN),
+    ],
+)
+def test_verdicts_follow_the_evidence(outcomes: tuple[str, ...], verdict: Verdict) -> None:
+    assert verdict_of([Evidence("x", "y", outcome, "z", 0.0, "") for outcome in outcomes]) is verdict
+
+
+@pytest.mark.parametrize("kind", [Kind.IDENTITY, Kind.INVARIANCE, Kind.OPTIMUM])
+def test_assertions_catch_nan_and_missing_values(kind: Kind) -> None:
+    assert holds_in(kind, Comparison([1.0, 2.0], [1.0, 2.0], 1e-9))
+    assert not holds_in(kind, Comparison([1.0, float("nan")], [1.0, 2.0], 1e-9))
+    assert not holds_in(kind, Comparison([1.0], [1.0, 2.0], 1e-9))
+    assert not holds_in(kind, Comparison([], [], 1e-9))
+    assert not holds_in(kind, Comparison([1.0, 2.0], [1.0, 2.1], 1e-9))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"C": 1, "N": 3, "p": 2, "lambda": 0.1}, "C (number of classes): expected an integer >= 2, got 1"),
+        ({"C": 3, "N": 1, "p": 2, "lambda": 0.1}, "N (samples per class): expected an integer >= 2, got 1"),
+        ({"C": 3, "N": 2.5, "p": 2, "lambda": 0.1}, "N (samples per class): expected an integer >= 2, got 2.5"),
+        ({"C": 3, "N": 3, "p": 2, "lambda": float("nan")}, "lambda (weight decay): expected a finite number >= 0"),
+        ({"C": 3, "N": 3, "p": 2, "lambda": -1.0}, "lambda (weight decay): expected a finite number >= 0, got -1.0"),
+        ({"C": 3, "N": 3, "p": 2}, "no value for lambda"),
+        ({"C": 3, "N": 3, "p": 2, "lambda": 0.1, "K": 3}, "unknown parameter 'K'; known: C, N, p, lambda"),
+        ({"C": 2, "N": 2, "p": 9, "lambda": 0.0}, "the claim needs"),
+    ],
+)
+def test_values_outside_the_domain_are_refused_in_one_line(values: dict[str, float], words: str) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        registry.find("han2022/ls-decomposition").compare(values)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_sharper_claims_are_linked() -> None:
+    assert registry.sharpened_by(registry.find("han2022/nc-decomposition")) == ["tightframe/class-mean-split"]
+    for claim in registry.claims().values():
+        for other in (claim.sharpens, claim.corrects):
+            assert other is None or other in registry.claims()
+
+
+def test_ids_are_unique_and_belong_to_their_paper() -> None:
+    for key, paper in registry.papers().items():
+        assert all(claim.id.startswith(f"{key}/") for claim in paper.claims)
+        assert f"{{{key}," in paper.bibtex
