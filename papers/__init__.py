@@ -14,9 +14,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .citation import cite
     from .claim import Claim, Paper
     from .display import show
+    from .documents import document
     from .evidence import Evidence, Verdict
+    from .experiments import simulate
+    from .prediction import predict
     from .registry import claims, find, papers
     from .verification import Standing, recheck, standing, verify
 
@@ -26,11 +30,15 @@ _HOME = {
     "Evidence": "evidence",
     "Standing": "verification",
     "Verdict": "evidence",
+    "cite": "citation",
     "claims": "registry",
+    "document": "documents",
     "find": "registry",
     "papers": "registry",
+    "predict": "prediction",
     "recheck": "verification",
     "show": "display",
+    "simulate": "experiments",
     "standing": "verification",
     "verify": "verification",
 }
@@ -41,11 +49,15 @@ __all__ = [
     "Paper",
     "Standing",
     "Verdict",
+    "cite",
     "claims",
+    "document",
     "find",
     "papers",
+    "predict",
     "recheck",
     "show",
+    "simulate",
     "standing",
     "verify",
 ]

@@ -14,6 +14,7 @@ from ..theory.proof.certificate import content_hash
 from ..theory.proof.statement import Statement
 from .domain import Domain
 from .evidence import Comparison, Kind, Verdict
+from .prediction import Prediction
 
 Numerics = Callable[[Mapping[str, Any], int], Comparison]
 
@@ -40,7 +41,9 @@ class Claim:
     ``statement`` may use the abbreviations of ``setting.definitions``; written out, it is what the derivation must
     reach; ``derive()`` builds the derivation. ``numerics(values, seed)`` simulates one example of the domain.
     ``recorded`` is the verdict that the claim had when it was committed. ``sharpens`` names the claim that this one
-    generalises, ``corrects`` the one that it replaces; both are links from a claim of our own.
+    generalises, ``corrects`` the one that it replaces; both are links from a claim of our own. ``lemmas`` are theorems
+    of the literature that one needs to read the statement as the title says it. ``beyond`` names the parts of the claim
+    that the statement leaves to simulation: with it a proof covers a part only. ``predict`` evaluates its closed form.
     """
 
     id: str
@@ -57,6 +60,9 @@ class Claim:
     sharpens: str | None = None
     corrects: str | None = None
     notes: str = field(default="")
+    lemmas: tuple[str, ...] = ()
+    beyond: str = ""
+    predict: Prediction | None = None
 
     def __post_init__(self) -> None:
         paper, _, slug = self.id.partition("/")

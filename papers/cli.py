@@ -125,6 +125,111 @@ def show(
 
 
 @app.command()
+def derive(
+    claim: Annotated[str, typer.Argument(help="The id of a claim, such as han2022/ls-decomposition.", metavar="ID")],
+    form: Annotated[str, typer.Option("--format", help="markdown or latex.", metavar="FORMAT")] = "markdown",
+    out: Annotated[Path | None, typer.Option("--out", help="Write to this file.", metavar="FILE")] = None,
+    store: StoreOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write the derivation of a claim as a document."""
+    from .documents import document
+
+    text = document(claim, form, _store(store))
+    if as_json:
+        text = json.dumps({"claim": claim, "format": form, "text": text}, indent=2, ensure_ascii=False) + "\n"
+    _write(text, out)
+
+
+@app.command()
+def cite(
+    ids: Annotated[list[str], typer.Argument(help="Claims.", metavar="ID...")],
+    form: Annotated[str, typer.Option("--format", help="latex, bibtex, markdown or json.", metavar="FORMAT")] = "latex",
+    store: StoreOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Cite claims: equations with labels, references, and what the evidence is."""
+    from .citation import cite as citations
+
+    _write(citations(ids, "json" if as_json else form, _store(store)), None)
+
+
+def _write(text: str, out: Path | None) -> None:
+    """To stdout, or to a file that is there whole or not at all."""
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    from .store import write_atomically
+
+    try:
+        write_atomically(out, text)
+    except OSError as error:
+        raise InputError(f"cannot write {out} ({error.strerror})") from None
+
+
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="An input; @FILE for a long list.", metavar="NAME=VALUE")
+]
+
+
+@app.command()
+def predict(
+    claim: Annotated[str, typer.Argument(help="The id of a claim, such as han2022/closed-form.", metavar="ID")],
+    inputs: SetOption = None,
+    digits: Annotated[
+        int | None, typer.Option(help="Correctly rounded to so many significant digits.", min=1, max=10_000)
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Evaluate the closed form of a claim."""
+    from .prediction import of_claim, plain, settings
+
+    data = of_claim(claim, settings(inputs or ()), digits)
+    if as_json:
+        _print_json(data)
+    else:
+        typer.echo(plain(data["values"]))
+
+
+@app.command()
+def simulate(
+    name: Annotated[str, typer.Argument(help="The name of an experiment, such as central-path.", metavar="NAME")],
+    inputs: SetOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the files; with --json, none are written without it.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.", min=0)] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run an experiment beside its prediction: numbers as JSON, a figure as PNG and PDF (in this folder, or --out)."""
+    from . import experiments
+    from .prediction import read, settings
+
+    experiment = experiments.find(name)
+    values = read(experiment.inputs, settings(inputs or ()))
+    folder = out if out is not None or as_json else Path()
+    written: list[Path] = []
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)  # before the work, not after it
+        with _progress(experiment.stages(values), "simulate") as advance:
+            numbers = experiments.run(experiment, values, seed, advance)
+        if folder is not None:
+            written = experiments.save(experiment, numbers, folder)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder} ({error.strerror})") from None
+    if as_json:
+        _print_json(numbers)
+    else:
+        for line in experiment.summary(numbers):
+            typer.echo(line)
+        typer.echo(f"written: {', '.join(map(str, written))}")
+    if not numbers["converged"]:
+        print(f"tightframe: did not converge: {numbers['reason']}", file=sys.stderr)
+        raise typer.Exit(3)
+
+
+@app.command()
 def verify(
     ids: Annotated[list[str] | None, typer.Argument(help="Claims; all if none is given.", metavar="[ID]...")] = None,
     paper: Annotated[str | None, typer.Option(help="Only claims of this paper.", metavar="KEY")] = None,
@@ -183,29 +288,29 @@ def _gather(
     return results, failure
 
 
-def _progress(total: int) -> Any:
-    """A context with a function to call for each finished claim: a bar on a terminal, else nothing."""
+def _progress(total: int, title: str = "verify") -> Any:
+    """A context with a function to call for each finished claim or stage: a bar on a terminal, else nothing."""
     if not sys.stderr.isatty():
         return nullcontext(lambda name: None)
-    return _Bar(total)
+    return _Bar(total, title)
 
 
 class _Bar:
     """A progress bar on stderr."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, title: str) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         columns = (
-            TextColumn("verify"),
+            TextColumn(title),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[name]}"),
         )
         self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self.task = self.bar.add_task("verify", total=total, name="")
+        self.task = self.bar.add_task(title, total=total, name="")
 
     def __enter__(self) -> Callable[[str], None]:
         self.bar.start()

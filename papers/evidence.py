@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -41,6 +42,7 @@ class Kind(StrEnum):
 class Comparison:
     """What simulation measured beside what theory says, flattened, with the largest error that rounding explains.
 
+    Of a limit, the measured values approach the theoretical ones from the first to the last, which is within tolerance.
     ``others`` are further measured values that an optimum must not beat. ``converged`` is false if the simulation
     did not: then nothing was measured.
     """
@@ -78,6 +80,10 @@ def holds_in(kind: Kind, comparison: Comparison) -> bool:
             return len(measured) > 0 and all(m <= t + tolerance for m, t in zip(measured, theoretical, strict=True))
         case Kind.LOWER:
             return len(measured) > 0 and all(m >= t - tolerance for m, t in zip(measured, theoretical, strict=True))
+        case Kind.LIMIT:
+            errors = [abs(m - t) for m, t in zip(measured, theoretical, strict=True)]
+            falling = all(late <= early + tolerance for early, late in itertools.pairwise(errors))
+            return len(errors) > 1 and falling and errors[-1] <= tolerance
         case _:
             raise NotImplementedError(f"no assertion for claims of kind {kind}")
 

@@ -11,14 +11,25 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 from sympy.matrices.expressions.diagonal import DiagMatrix
 
-from ..theory import central_path, least_squares
+from ..theory import central_path, growth, least_squares, renormalised_flow
 from ..theory.evaluation import evaluate
-from ..theory.proof.statement import Equal, EqualInfima, Minimum
+from ..theory.proof.statement import (
+    AllOf,
+    Decay,
+    Equal,
+    EqualInfima,
+    Equalisation,
+    FirstIntegral,
+    GradientIs,
+    Growth,
+    Minimum,
+)
 from ..theory.statistics import balanced
 from ..theory.symbols import C, N, frobenius_squared, integers, lam, ones, p, quadratic, reals
 from .claim import Claim, Paper
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
+from .prediction import Input, Prediction, to_float
 
 if TYPE_CHECKING:
     from ..numerics.models import Features
@@ -215,7 +226,7 @@ WHITENED = Domain((CLASSES, PER_CLASS, DIMENSION), (p >= C - 1, p <= C * (N - 1)
 
 weights, bias, linear, shift = change.symbols
 features = change.data.features
-changed_loss = sp.Symbol(r"\mathcal{L}(W, b; A H + v 1^\top)")
+changed_loss = sp.Symbol(r"\mathcal{L}(W, b; A H + v \mathbf{1}^\top)")
 plain_loss = sp.Symbol(r"\mathcal{L}(W, b; H)")
 j = sp.Symbol("j", integer=True)
 
@@ -237,6 +248,139 @@ PATH = PLAIN_LOSS | {
     b_best: ones_C / C - W_best * features * ones_n / (C * N),
 }
 path_setting = central_path.setting(snr, PLAIN.ranges, snr.hypotheses, PATH)
+
+
+# ---- the flow on whitened features
+epsilon = renormalised_flow.EPSILON
+whitened = renormalised_flow.whitened()
+X, G, D = whitened.state, whitened.velocity, whitened.direction
+R_X, S, Proj = (
+    sp.MatrixSymbol(*name) for name in (("R", p, C * N), ("S", p, p), (r"\operatorname{Proj}(G)", p, C * N))
+)
+Sigma_X, Sigma_D, Sigma_XD = (
+    sp.MatrixSymbol(name, p, p) for name in (r"\Sigma_W(X)", r"\Sigma_W(D)", r"\Sigma_W(X + \epsilon D)")
+)
+
+
+def residuals_of(features: Any) -> Any:
+    return features - features * Y_plain.T * Y_plain / N
+
+
+def covariance_of(features: Any) -> Any:
+    return residuals_of(features) * residuals_of(features).T / (C * N)
+
+
+Y_plain = change.data.one_hot
+TANGENT = {
+    R_X: residuals_of(X),
+    S: (G * R_X.T + R_X * G.T) / (2 * C * N),
+    Proj: G - S * R_X,
+    Sigma_X: covariance_of(X),
+    Sigma_D: covariance_of(D),
+    Sigma_XD: covariance_of(X + epsilon * D),
+}
+STEP = Parameter(epsilon, reals(0, open=True), "size of a step along D")
+TANGENT_DOMAIN = Domain((CLASSES, PER_CLASS, DIMENSION, STEP), (p <= C * (N - 1),))
+tangent_setting = renormalised_flow.tangent_setting(
+    whitened, TANGENT_DOMAIN.ranges, (*whitened.data.hypotheses, whitened.white, whitened.tangent), TANGENT
+)
+
+flow = renormalised_flow.SingularValueFlow(snr)
+diagonal = DiagMatrix(snr.values)
+loss_X, least_X = sp.Symbol(r"\mathcal{L}(W, b; X)"), sp.Symbol(r"\mathcal{L}_{LS}(X)")
+Sigma_TX, Mbar_X, mu_X = (
+    sp.MatrixSymbol(*name) for name in ((r"\Sigma_T(X)", p, p), (r"\bar{M}(X)", p, C), (r"\mu(X)", p, 1))
+)
+X_w, gradient_X, gradient_w, projected = (
+    sp.MatrixSymbol(name, p, C * N)
+    for name in (
+        "X(w)",
+        r"\nabla \mathcal{L}_{LS}(X)",
+        r"\nabla \mathcal{L}_{LS}(X(w))",
+        r"\operatorname{Proj} \nabla \mathcal{L}_{LS}(X(w))",
+    )
+)
+Sigma_TXw, Mbar_Xw, mu_Xw = (
+    sp.MatrixSymbol(*name) for name in ((r"\Sigma_T(X(w))", p, p), (r"\bar{M}(X(w))", p, C), (r"\mu(X(w))", p, 1))
+)
+W_X, b_X = sp.MatrixSymbol("W_{LS}(X)", C, p), sp.MatrixSymbol("b_{LS}(X)", C, 1)
+centred_labels = (Y_plain - ones_C * ones_n.T / C) / N
+FLOW = {
+    mu_X: X * ones_n / (C * N),
+    Mbar_X: X * Y_plain.T / N - mu_X * ones_C.T,
+    Sigma_TX: (X - mu_X * ones_n.T) * (X - mu_X * ones_n.T).T / (C * N),
+    loss_X: frobenius_squared(weights * X + bias * ones_n.T - Y_plain) / (2 * C * N),
+    least_X: (C - 1) / (2 * C) - sp.Trace(Mbar_X.T * Sigma_TX.inv() * Mbar_X) / (2 * C**2),
+    W_X: Mbar_X.T * Sigma_TX.inv() / C,
+    b_X: ones_C / C - W_X * mu_X,
+    gradient_X: Sigma_TX.inv() * Mbar_X * Mbar_X.T * Sigma_TX.inv() * (X - mu_X * ones_n.T) / (C**3 * N)
+    - Sigma_TX.inv() * Mbar_X * centred_labels / C**2,
+    X_w: flow.residuals + snr.left * diagonal * snr.right.T * Y_plain + flow.mean * ones_n.T,
+    mu_Xw: X_w * ones_n / (C * N),
+    Mbar_Xw: X_w * Y_plain.T / N - mu_Xw * ones_C.T,
+    Sigma_TXw: (X_w - mu_Xw * ones_n.T) * (X_w - mu_Xw * ones_n.T).T / (C * N),
+    gradient_w: flow.gradient(X_w),
+    projected: flow.projection(gradient_w),
+}
+FLOW_DOMAIN = Domain((CLASSES, PER_CLASS, DIMENSION), (p >= C - 1, p <= C * (N - 1)))
+flow_setting = renormalised_flow.flow_setting(flow, FLOW_DOMAIN.ranges, FLOW)
+LEAST_SQUARES = Minimum(loss_X, (weights, bias), (W_X, b_X), least_X)
+VELOCITY = snr.left * diagonal * (C * sp.Identity(C - 1) + diagonal**2).inv() ** 2 * snr.right.T * Y_plain / N
+
+# ---- the singular values in time
+VALUE = Parameter(growth.w, reals(0, open=True), "a singular value of the SNR matrix")
+MOTION_DOMAIN = Domain((CLASSES, PER_CLASS, VALUE))
+motion = growth.central_path()
+motion_setting = growth.setting(MOTION_DOMAIN.ranges)
+w = growth.w
+PHI = C**2 * N * sp.log(w) + C * N * w**2 + N * w**4 / 4
+RATE = w / (N * (C + w**2) ** 2)
+UNIQUE = ("Picard-Lindeloef theorem",)
+
+
+# ---- what the closed forms give for numbers
+def numbered(name: str, values: Mapping[str, Any]) -> Any:
+    """The values of w or w0, of which there must be C - 1."""
+    found, wanted = values[name], values["C"] - 1
+    if len(found) != wanted:
+        raise ValueError(f"{name}: expected C - 1 = {wanted} values, got {len(found)}")
+    return found
+
+
+def predict_closed_form(values: Mapping[str, Any], digits: int | None) -> dict[str, Any]:
+    from ..theory import first_integral
+
+    w0, t, sizes = numbered("w0", values), values["t"], (values["C"], values["N"])
+    if digits is not None:
+        return {"w": list(first_integral.certified_singular_values(w0, t, *sizes, digits))}
+    solution = first_integral.singular_values([to_float("w0", start) for start in w0], to_float("t", t), *sizes)
+    if not solution.converged:
+        raise ArithmeticError(f"Newton's method did not converge in {solution.stats.steps} steps")
+    return {"w": solution.value.tolist()}
+
+
+def predict_central_path_loss(values: Mapping[str, Any], digits: int | None) -> dict[str, Any]:
+    from ..theory import first_integral
+
+    w, classes = numbered("w", values), values["C"]
+    if digits is not None:
+        return {"loss": first_integral.certified_loss(w, classes, digits)}
+    return {"loss": float(first_integral.loss([to_float("w", value) for value in w], classes))}
+
+
+CLASSES_IN = Input("C", CLASSES.range, CLASSES.says)
+CLOSED_FORM_PREDICTION = Prediction(
+    (
+        CLASSES_IN,
+        Input("N", PER_CLASS.range, PER_CLASS.says),
+        Input("w0", reals(0, open=True), "SNR singular values at the start", many=True),
+        Input("t", reals(0), "time since the start"),
+    ),
+    predict_closed_form,
+)
+CENTRAL_PATH_LOSS_PREDICTION = Prediction(
+    (CLASSES_IN, Input("w", reals(0), "SNR singular values", many=True)), predict_central_path_loss
+)
 
 
 PAPER = Paper(
@@ -324,6 +468,96 @@ PAPER = Paper(
             WHITENED,
             lambda: central_path.loss_of_singular_values(snr, path_setting),
             simulate_central_path_loss,
+            Verdict.PROVED,
+            VERSION,
+            predict=CENTRAL_PATH_LOSS_PREDICTION,
+        ),
+        # Han 2022: the renormalised flow
+        Claim(
+            "han2022/tangent-projection",
+            "The orthogonal projection on the tangent space of whitened features is G - S R",
+            Kind.IDENTITY,
+            AllOf(
+                (
+                    Equal(
+                        Sigma_XD,
+                        Sigma_X + epsilon * (D * R_X.T + R_X * D.T) / (C * N) + epsilon**2 * Sigma_D,
+                    ),
+                    Equal((Proj * R_X.T + R_X * Proj.T) / (C * N), sp.ZeroMatrix(p, p)),
+                    Equal(sp.Trace((G - Proj) * D.T), sp.S.Zero),
+                )
+            ),
+            tangent_setting,
+            TANGENT_DOMAIN,
+            lambda: renormalised_flow.tangent_projection(whitened, tangent_setting),
+            None,
+            Verdict.PROVED,
+            VERSION,
+            notes="The first part shows the derivative of Sigma_W, whose kernel is the tangent space; D is tangent.",
+        ),
+        Claim(
+            "han2022/snr-flow",
+            "The renormalised gradient flow moves each SNR singular value alone and keeps the singular vectors",
+            Kind.IDENTITY,
+            AllOf((LEAST_SQUARES, GradientIs(least_X, X, gradient_X), Equal(-projected, VELOCITY))),
+            flow_setting,
+            FLOW_DOMAIN,
+            lambda: renormalised_flow.snr_flow(flow, flow_setting),
+            None,
+            Verdict.PROVED,
+            VERSION,
+            notes="At X(w) = R + U diag(w) V^T Y + mu 1^T the velocity is U diag(dw/dt) V^T Y with dw_j/dt = "
+            "w_j / (N (C + w_j^2)^2): the curve X(w(t)) solves the flow, and by uniqueness it is the flow.",
+            lemmas=UNIQUE,
+        ),
+        # Han 2022: the dynamics of the singular values
+        Claim(
+            "han2022/closed-form",
+            "Each SNR singular value in closed form",
+            Kind.IDENTITY,
+            FirstIntegral(w, RATE, PHI),
+            motion_setting,
+            MOTION_DOMAIN,
+            lambda: growth.closed_form(motion, motion_setting),
+            None,
+            Verdict.PROVED,
+            VERSION,
+            predict=CLOSED_FORM_PREDICTION,
+        ),
+        Claim(
+            "han2022/growth",
+            "Each SNR singular value grows strictly to infinity, like (4t/N)^(1/4)",
+            Kind.LIMIT,
+            Growth(w, RATE, PHI, N / 4, 4),
+            motion_setting,
+            MOTION_DOMAIN,
+            lambda: growth.grows(motion, motion_setting),
+            None,
+            Verdict.PROVED,
+            VERSION,
+        ),
+        Claim(
+            "han2022/equalisation",
+            "The ratio of any two SNR singular values decreases to 1",
+            Kind.UPPER,
+            Equalisation(w, RATE, PHI, N / 4, 4),
+            motion_setting,
+            MOTION_DOMAIN,
+            lambda: growth.equalises(motion, motion_setting),
+            None,
+            Verdict.PROVED,
+            VERSION,
+            notes="With a rate: (w/v)^4 - 1 is at most 4 (Phi(w(0)) - Phi(v(0))) / (N v^4), which is of order 1/t.",
+        ),
+        Claim(
+            "han2022/loss-decay",
+            "The loss on the central path decays like ((C-1)/2) (N/(4t))^(1/2)",
+            Kind.LIMIT,
+            Decay(w, RATE, PHI, N / 4, 4, 1 / (2 * (C + w**2)), 2, sp.Rational(1, 2), C - 1),
+            motion_setting,
+            MOTION_DOMAIN,
+            lambda: growth.loss_decays(motion, motion_setting),
+            None,
             Verdict.PROVED,
             VERSION,
         ),

@@ -19,7 +19,7 @@ from .han2022 import random_classifier, rounding
 if TYPE_CHECKING:
     from ..numerics.models import Features
 
-BIBTEX = r"""@software{tightframe,
+BIBTEX = r"""@misc{tightframe,
   author = {{The tightframe developers}},
   title  = {tightframe: machine-checked theory of neural collapse},
   year   = {2026}

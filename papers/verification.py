@@ -48,7 +48,9 @@ class Standing:
 
     @property
     def conditional_on(self) -> tuple[str, ...]:
-        return self.report.conditional_on if self.report else ()
+        """Lemmas of the literature that the certificate, or the reading of its statement, rests on."""
+        lemmas = registry.claims()[self.claim].lemmas if self.claim in registry.claims() else ()
+        return tuple(sorted({*self.report.conditional_on, *lemmas})) if self.report else ()
 
     def verdict_text(self) -> str:
         """The verdict with the lemmas it is conditional on."""
@@ -83,9 +85,10 @@ def _key(claim: Claim, kind: str, seed: int, budget: int) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------- evidence
 
 
-def _accepted(report: checker.Report, seconds: float) -> Evidence:
-    partial = ", ".join(report.assumed_nonzero)
-    coverage = f"the domain where {partial} is not zero" if partial else "whole domain"
+def _accepted(claim: Claim, report: checker.Report, seconds: float) -> Evidence:
+    missing = [f"{name} = 0" for name in report.assumed_nonzero] + ([claim.beyond] if claim.beyond else [])
+    partial = ", ".join(missing)
+    coverage = f"whole domain, all but: {partial}" if partial else "whole domain"
     detail = f"{report.steps} steps re-verified by the checker; rules: {', '.join(report.rules)}"
     provers = "star" if "star" in report.rules else report.rules[-1]
     return Evidence("proof", provers, "partial" if partial else "accepted", coverage, seconds, detail)
@@ -100,7 +103,9 @@ def prove(claim: Claim, seed: int = 0) -> tuple[Evidence, Mapping[str, Any] | No
         outcome = derivation.prove(claim.id, seed)
         if isinstance(outcome, Proof):
             try:
-                return _accepted(accept(claim, outcome.certificate), time.perf_counter() - started), outcome.certificate
+                return _accepted(
+                    claim, accept(claim, outcome.certificate), time.perf_counter() - started
+                ), outcome.certificate
             except checker.Rejected as error:
                 reason = str(error)
         else:
@@ -172,7 +177,7 @@ def _stored_proof(
     if record is None or record.evidence.outcome not in ("accepted", "partial") or record.certificate is None:
         return None, None
     try:
-        return _accepted(accept(claim, record.certificate), record.evidence.seconds), record.certificate
+        return _accepted(claim, accept(claim, record.certificate), record.evidence.seconds), record.certificate
     except checker.Rejected:
         return None, None
 
@@ -196,7 +201,7 @@ def standing(claim: Claim, store: Store | None = None, seed: int = 0) -> Standin
         shipped = shipped_certificate(claim.id)
         if shipped is not None:
             try:
-                pieces.append(_accepted(accept(claim, shipped), time.perf_counter() - started))
+                pieces.append(_accepted(claim, accept(claim, shipped), time.perf_counter() - started))
                 certificate = shipped
             except checker.Rejected as error:
                 pieces.append(Evidence("proof", "checker", "undecided", "none", 0.0, f"shipped certificate: {error}"))

@@ -16,16 +16,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import central_path, derivation, evaluation, frames, least_squares, printing, proof, statistics, symbols
+    from . import (
+        central_path,
+        derivation,
+        evaluation,
+        first_integral,
+        frames,
+        least_squares,
+        printing,
+        proof,
+        rounding,
+        statistics,
+        symbols,
+    )
 
 __all__ = [
     "central_path",
     "derivation",
     "evaluation",
+    "first_integral",
     "frames",
     "least_squares",
     "printing",
     "proof",
+    "rounding",
     "statistics",
     "symbols",
 ]

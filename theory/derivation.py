@@ -142,10 +142,10 @@ class Derivation:
                 step.by.prepare(translation, step.says)
                 says = translation.statement(step.says)
                 proving.use_inverses()
-                proving.establish(step.name, step.by.rule, says, step.by.certify(proving, says))
+                proving.establish(step.name, step.by.rule_for(says), says, step.by.certify(proving, says))
             except Refutation as found:
                 return Failure(step.name, str(found), found.witness, time.perf_counter() - started)
-            except StepFailed as error:
+            except (StepFailed, checker.Rejected) as error:  # Rejected: a limit on sizes was met
                 return Failure(step.name, str(error), None, time.perf_counter() - started)
         model = self.model(translation, seed)
         if model is None:

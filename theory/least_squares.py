@@ -19,6 +19,7 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 from .derivation import Derivation, Hypothesis, Setting, Step
 from .proof.certificate import Values
 from .proof.checker import Range
+from .proof.derivative import gradient_is
 from .proof.rules import CompletedSquare, Gram, Reparametrise, Rewrite, Shift, Square, Star, Substitute
 from .proof.statement import (
     AnyOf,
@@ -43,7 +44,7 @@ class LeastSquares:
 
     @property
     def dimension(self) -> sp.Expr:
-        return self.data.features.shape[0]
+        return self.data.features.shape[0]  # pyrefly: ignore[bad-return]
 
     @property
     def classifier(self) -> sp.MatrixSymbol:
@@ -142,18 +143,31 @@ def total_covariance(problem: LeastSquares, where: Setting) -> Derivation:
             Step(
                 "residuals average to zero",
                 Equal((data.features - data.class_means * data.one_hot) * data.one_hot.T, zeros(problem)),
-                "Within a class the deviations from the class mean sum to zero: H Y^T = M Delta.",
+                in_words(problem, "Within a class the deviations from the class mean sum to zero: H Y^T = M Delta."),
                 Star(("one-hot rows",)),
             ),
             Step(
                 "covariances",
                 Equal(data.total_covariance, data.within_covariance + data.between_covariance),
-                "Write H - mu 1^T = (H - M Y) + (M - mu 1^T) Y; the cross terms vanish by the previous step, and "
-                "Y Y^T = Delta turns the second square into the between-class covariance.",
+                in_words(
+                    problem,
+                    "Write H - mu 1^T = (H - M Y) + (M - mu 1^T) Y; the cross terms vanish by the previous step, and "
+                    "Y Y^T = Delta turns the second square into the between-class covariance.",
+                ),
                 Star(),
             ),
         ),
     )
+
+
+def in_words(problem: LeastSquares, text: str) -> str:
+    """A reason written for Delta and n, as it reads in this problem: balanced classes have Delta = N I, n = C N."""
+    if isinstance(problem.data.sizes, sp.MatrixSymbol):
+        return text
+    balanced_words = {"(Delta / n)": "(1/C)", "M Delta": "N M", "Delta M": "N M", "Delta": "N I", " / n": " / (C N)"}
+    for general, equal in balanced_words.items():
+        text = text.replace(general, equal)
+    return text
 
 
 def zeros(problem: LeastSquares) -> MatrixExpr:
@@ -168,7 +182,7 @@ def _metric_steps(problem: LeastSquares) -> tuple[Step, ...]:
         Step(
             "second moment",
             Equal(problem.gram, moment),
-            "Sigma_T + mu mu^T is the uncentred second moment H H^T / n.",
+            in_words(problem, "Sigma_T + mu mu^T is the uncentred second moment H H^T / n."),
             Star(),
         ),
         Step(
@@ -186,22 +200,45 @@ def _metric_steps(problem: LeastSquares) -> tuple[Step, ...]:
         Step(
             "metric is positive definite",
             PositiveDefinite(problem.metric),
-            "A psd matrix plus lambda I is positive definite if lambda > 0, or if lambda >= 0 and it is invertible; "
-            "so A^{-1} exists.",
+            "Call this matrix A. A psd matrix plus lambda I is positive definite if lambda > 0, or if lambda >= 0 and "
+            "it is invertible; so A^{-1} exists.",
             Shift("gram is psd", problem.decay, "well posed"),
         ),
     )
 
 
-def stationarity(problem: LeastSquares) -> Step:
-    """The normal equations W_LS A = (Delta / n) M^T."""
-    data = problem.data
-    optimal = problem.optimal_classifier
-    return Step(
-        "normal equations",
-        Equal(optimal * problem.metric, data.sizes * data.class_means.T / data.samples),
-        "Multiply W_LS by A: this is the vanishing of the gradient of L, (W H - Y) H^T / n + lambda W = 0.",
-        Star(),
+def stationarity(problem: LeastSquares, where: Setting) -> tuple[Step, ...]:
+    """The gradient of L in W; it vanishes at W_LS, by the normal equations W_LS A = (Delta / n) M^T."""
+    data, free, optimal = problem.data, problem.classifier, problem.optimal_classifier
+
+    def slope(classifier: MatrixExpr) -> MatrixExpr:
+        errors = classifier * data.features - data.one_hot
+        return errors * data.features.T / data.samples + problem.decay * classifier
+
+    product: Any = sp.MatMul(optimal, problem.metric)  # written with `*`, sympy would cancel A^{-1} A itself
+    return (
+        Step(
+            "gradient",
+            gradient_is(problem.loss(free), free, slope(free), where.parameters, where.symmetric),
+            "Differentiate in W: d ||W H - Y||_F^2 = 2 tr{(W H - Y) H^T dW^T} and d ||W||_F^2 = 2 tr{W dW^T}.",
+            Star(()),
+        ),
+        Step(
+            "normal equations",
+            Equal(product, data.sizes * data.class_means.T / data.samples),
+            in_words(problem, "W_LS A = (Delta / n) M^T A^{-1} A, and A^{-1} A = I."),
+            Star(),
+        ),
+        Step(
+            "stationary point",
+            Equal(slope(optimal), sp.ZeroMatrix(data.classes, problem.dimension)),
+            in_words(
+                problem,
+                "H H^T / n + lambda I = A and Y H^T = Delta M^T, so the gradient at W is W A - (Delta / n) M^T: it "
+                "vanishes at W_LS by the normal equations.",
+            ),
+            Star(),
+        ),
     )
 
 
@@ -213,12 +250,12 @@ def decomposition(problem: LeastSquares, where: Setting) -> Derivation:
         where,
         (
             *_metric_steps(problem),
-            stationarity(problem),
+            *stationarity(problem, where),
             Step(
                 "split",
                 Equal(problem.loss(free), problem.loss(optimal) + problem.excess_loss(free, optimal)),
-                "L is quadratic in W with metric A. Expand around W_LS: the linear term vanishes by the normal "
-                "equations, and the quadratic term is L_perp.",
+                "L is quadratic in W with metric A. Expand around W_LS: the linear term vanishes because the gradient "
+                "does, and the quadratic term is the last one.",
                 Star(),
             ),
         ),
@@ -237,7 +274,7 @@ def classifier(problem: LeastSquares, where: Setting) -> Derivation:
             Step(
                 "minimiser",
                 Minimum(problem.loss(free), (free,), (optimal,), problem.loss(optimal), unique=True),
-                "L_perp is a square in the positive definite metric A: it is nonnegative, and zero only at W_LS.",
+                "The last term of the split is a square in the positive definite metric A: it is nonnegative, and zero only at W_LS.",
                 CompletedSquare("split", (Square(sp.Rational(1, 2), free - optimal, "metric is positive definite"),)),
             ),
         ),
@@ -254,14 +291,17 @@ def class_mean_split(problem: LeastSquares, where: Setting) -> Derivation:
             Step(
                 "residuals average to zero",
                 Equal((data.features - data.class_means * data.one_hot) * data.one_hot.T, zeros(problem)),
-                "Within a class the deviations from the class mean sum to zero: H Y^T = M Delta.",
+                in_words(problem, "Within a class the deviations from the class mean sum to zero: H Y^T = M Delta."),
                 Star(("one-hot rows",)),
             ),
             Step(
                 "split at every classifier",
                 Equal(problem.loss(free), problem.within_loss(free) + problem.means_loss(free)),
-                "Write W H - Y = W (H - M Y) + (W M - I) Y; the cross terms vanish by the previous step, and "
-                "Y Y^T = Delta. Nothing about W is used.",
+                in_words(
+                    problem,
+                    "Write W H - Y = W (H - M Y) + (W M - I) Y; the cross terms vanish by the previous step, and "
+                    "Y Y^T = Delta. Nothing about W is used.",
+                ),
                 Star(),
             ),
         ),

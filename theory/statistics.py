@@ -13,7 +13,6 @@ For balanced classes Delta / n = I / C, so Sigma_B is the plain average over cla
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -42,7 +41,7 @@ class ClassData:
 
     @property
     def classes(self) -> sp.Expr:
-        return self.one_hot.shape[0]
+        return self.one_hot.shape[0]  # pyrefly: ignore[bad-return]
 
     @property
     def class_means(self) -> MatrixExpr:
@@ -132,7 +131,7 @@ def sample_any_sizes(rng: random.Random, extended: bool) -> dict[Any, Any]:
 
 def label_and_feature_values(
     rng: random.Random, labels: list[int], classes: int, dim: int, extended: bool, total: sp.Expr
-) -> Mapping[Any, Any]:
+) -> dict[Any, Any]:
     one_hot = [[Fraction(int(label == k)) for label in labels] for k in range(classes)]
     rows = random_matrix(rng, dim, len(labels))
     if extended:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from fractions import Fraction
 from typing import Any
 
@@ -49,7 +50,11 @@ def statement_json(statement: Statement) -> dict[str, Any]:
     if statement.parts:
         return {"kind": statement.kind, "parts": [statement_json(part) for part in statement.parts]}
     if statement.calculus is not None:
-        return {"kind": statement.kind, "calculus": calculus_json(statement.calculus)}
+        scalar: dict[str, Any] = {"kind": statement.kind, "calculus": calculus_json(statement.calculus)}
+        if statement.motion is not None:
+            motion = {item.name: getattr(statement.motion, item.name) for item in fields(statement.motion)}
+            scalar |= {name: str(x) if isinstance(x, int) else plain(x) for name, x in motion.items()}
+        return scalar
     data: dict[str, Any] = {"kind": statement.kind, "poly": polynomial_json(statement.target)}
     if statement.over:
         data["over"] = list(statement.over)
@@ -62,10 +67,12 @@ def statement_json(statement: Statement) -> dict[str, Any]:
     return data
 
 
-def calculus_json(calculus: Calculus) -> dict[str, Any]:
-    def plain(tree: Any) -> Any:
-        return tree if isinstance(tree, str) else [plain(part) for part in tree]
+def plain(tree: Any) -> Any:
+    """A tree as nested lists."""
+    return tree if isinstance(tree, str) else [plain(part) for part in tree]
 
+
+def calculus_json(calculus: Calculus) -> dict[str, Any]:
     generators = {name: plain(rule) for name, rule in calculus.generators}
     return {"variable": calculus.variable, "generators": generators, "tree": plain(calculus.tree)}
 
@@ -204,6 +211,9 @@ def complete_model(translation: Translation, values: Values) -> Model | None:
                 ]
             elif name in named:
                 model.letters[name] = [[Fraction(x) for x in row] for row in named[name]]
+            elif name in translation.directions:  # any matrix will do
+                rows, cols = (model.size(size) for size in (algebra.letters[name].rows, algebra.letters[name].cols))
+                model.letters[name] = [[Fraction(i + j) for j in range(cols)] for i in range(rows)]
         except (ZeroDivisionError, Rejected):
             return None
     return model

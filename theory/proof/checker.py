@@ -18,20 +18,25 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeVar
 
 FORMAT = 1
-# Limits make hostile files end quickly; the shipped certificates stay a factor of 50 below each of them.
-MAX_BYTES = 16_000_000
-MAX_TERMS = 50_000
+# Limits make hostile files end within a second or two; the shipped certificates stay well below each of them.
+MAX_BYTES = 2_000_000
+MAX_TERMS = 20_000
 MAX_WORD = 400
-MAX_DIGITS = 1_000
+MAX_DIGITS = 200
 MAX_EXPONENT = 1_000
-MAX_STEPS = 5_000
-MAX_ENTRIES = 250_000
+MAX_STEPS = 2_000
+MAX_ENTRIES = 100_000
+MAX_NAME = 200
+MAX_BITS = 14_000  # of a fraction that arises on the way; short enough to be printed by every Python
+MAX_WORK = 600_000  # operations, of which a slow machine does a million a second
 
 Monomial = tuple[tuple[str, int], ...]
 Word = tuple[str, ...]
@@ -51,6 +56,37 @@ class Malformed(Rejected):
     """The document is not a certificate of this format."""
 
 
+_work: ContextVar[list[int] | None] = ContextVar("work", default=None)
+
+
+def spend(amount: int) -> None:
+    """Charge operations to the check in progress; outside of one (in a prover's search) nothing is counted."""
+    left = _work.get()
+    if left is not None:
+        left[0] -= amount
+        if left[0] < 0:
+            raise Malformed(f"checking takes more than {MAX_WORK} operations")
+
+
+def bounded(value: Fraction) -> Fraction:
+    """The value, unless it has too many digits."""
+    bits = value.numerator.bit_length() + value.denominator.bit_length()
+    if bits > 512:
+        if bits > MAX_BITS:
+            raise Malformed(f"a fraction of more than {MAX_BITS} bits arises")
+        spend((bits // 512) ** 2)
+    return value
+
+
+K = TypeVar("K", bound=Hashable)
+
+
+def accumulate(total: dict[K, Fraction], key: K, value: Fraction) -> None:
+    """Add the value to an entry; entries that become zero are dropped by the caller."""
+    known = total.get(key)
+    total[key] = value if known is None else bounded(known + value)
+
+
 # --------------------------------------------------------------------------------------------- scalars, monomials
 
 
@@ -68,18 +104,19 @@ Commutative = dict[Monomial, Fraction]  # a Laurent polynomial in parameters
 
 
 def add(left: Commutative, right: Commutative, factor: Fraction = Fraction(1)) -> Commutative:
+    spend(len(left) + len(right))
     total = dict(left)
     for key, value in right.items():
-        total[key] = total.get(key, Fraction(0)) + factor * value
+        accumulate(total, key, factor * value)
     return {key: value for key, value in total.items() if value}
 
 
 def multiply(left: Commutative, right: Commutative) -> Commutative:
+    spend(4 * len(left) * len(right))
     total: Commutative = {}
     for a, x in left.items():
         for b, y in right.items():
-            key = monomial(a + b)
-            total[key] = total.get(key, Fraction(0)) + x * y
+            accumulate(total, monomial(a + b), bounded(x * y))
     if len(total) > MAX_TERMS:
         raise Malformed(f"more than {MAX_TERMS} terms")
     return {key: value for key, value in total.items() if value}
@@ -141,7 +178,7 @@ class Polynomial:
     terms: Mapping[Key, Fraction]
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Polynomial) and self.shape == other.shape and dict(self.terms) == dict(other.terms)
+        return isinstance(other, Polynomial) and self.shape == other.shape and self.terms == other.terms
 
     def __hash__(self) -> int:
         return hash((self.shape, frozenset(self.terms.items())))
@@ -160,7 +197,7 @@ class Algebra:
         try:
             return self.letters[symbol.removesuffix("'")]
         except KeyError:
-            raise Malformed(f"undeclared letter {symbol!r}") from None
+            raise Malformed(f"undeclared letter {short(symbol)}") from None
 
     def ends(self, symbol: str) -> Shape:
         letter = self.letter(symbol)
@@ -198,7 +235,7 @@ class Algebra:
             return [word]
         turned = word[cuts[0] :] + word[: cuts[0]]
         marks = [i - cuts[0] for i in cuts] + [len(word)]
-        return [turned[a:b] for a, b in zip(marks, marks[1:], strict=False)]
+        return [turned[a:b] for a, b in pairwise(marks)]
 
     def _cut_word(self, word: Word) -> tuple[Word, list[Word]]:
         if not word:
@@ -207,7 +244,7 @@ class Algebra:
         cuts = [i for i, border in enumerate(borders) if border == UNIT]
         if len(cuts) < 2:
             return word, []
-        segments = [word[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+        segments = [word[a:b] for a, b in pairwise(cuts)]
         return word[: cuts[0]] + word[cuts[-1] :], segments
 
     def _is_ones_pair(self, word: Word) -> bool:
@@ -245,8 +282,9 @@ class Algebra:
                 rows, cols = self.word_shape(cycle)
                 if rows != cols:
                     raise Malformed(f"trace of the rectangular product {' '.join(cycle)}")
+            spend(4 + len(word or ()) // 4 + sum(2 * len(cycle) + len(cycle) ** 2 // 64 for cycle in traces))
             for key, coefficient in self.normal_terms(mono, traces, word, value):
-                total[key] = total.get(key, Fraction(0)) + coefficient
+                accumulate(total, key, coefficient)
             if len(total) > MAX_TERMS:
                 raise Malformed(f"more than {MAX_TERMS} terms")
         return Polynomial(shape, {key: value for key, value in total.items() if value})
@@ -268,9 +306,10 @@ class Algebra:
     def plus(self, left: Polynomial, right: Polynomial, factor: Fraction = Fraction(1)) -> Polynomial:
         if left.shape != right.shape:
             raise Malformed("sum of different sizes")
+        spend(len(left.terms) + len(right.terms))
         total = dict(left.terms)
         for key, value in right.terms.items():
-            total[key] = total.get(key, Fraction(0)) + factor * value
+            accumulate(total, key, factor * value)
         return Polynomial(left.shape, {key: value for key, value in total.items() if value})
 
     def minus(self, left: Polynomial, right: Polynomial) -> Polynomial:
@@ -288,7 +327,7 @@ class Algebra:
         return self.collect(
             shape,
             (
-                ((monomial(m + n), s + t, v if u is None else u if v is None else u + v), x * y)
+                ((monomial(m + n), s + t, v if u is None else u if v is None else u + v), bounded(x * y))
                 for (m, s, u), x in left.terms.items()
                 for (n, t, v), y in right.terms.items()
             ),
@@ -351,20 +390,30 @@ class Algebra:
             total = self.plus(total, term)
         return total
 
-    def names(self, poly: Polynomial) -> set[str]:
+    def unfolded(self, *polys: Polynomial) -> Iterator[tuple[Polynomial, set[str]]]:
+        """The polynomials, and once each the definitions that they rest on, with the names that occur in them."""
+        pending, seen = list(polys), set[str]()
+        while pending:
+            poly = pending.pop()
+            spend(1 + len(poly.terms))
+            found = {name for size in poly.shape or () for mono, _ in size for name, _ in mono}
+            for mono, traces, word in poly.terms:
+                found.update(name for name, _ in mono)
+                for cycle in (*traces, word or ()):
+                    found.update(symbol.removesuffix("'") for symbol in cycle)
+            yield poly, found
+            definitions = (self.definition(name) for name in sorted(found - seen))
+            pending.extend(inner for inner in definitions if inner is not None)
+            seen |= found
+
+    def names(self, *polys: Polynomial) -> set[str]:
         """Letters, parameters and reciprocals that occur, those inside definitions included."""
-        found: set[str] = set()
-        shapes = [] if poly.shape is None else list(poly.shape)
-        for mono, traces, word in poly.terms:
-            found.update(name for name, _ in mono)
-            for cycle in (*traces, word or ()):
-                found.update(symbol.removesuffix("'") for symbol in cycle)
-        found.update(name for size in shapes for mono, _ in size for name, _ in mono)
-        for name in list(found):
-            inner = self.definition(name)
-            if inner is not None:
-                found |= self.names(inner)
-        return found
+        return set[str]().union(*(found for _, found in self.unfolded(*polys)))
+
+    def divisors(self, *polys: Polynomial) -> set[str]:
+        """What the polynomials and definitions divide by, although its range does not exclude zero."""
+        monomials = (mono for poly, _ in self.unfolded(*polys) for mono, _, _ in poly.terms)
+        return {name for mono in monomials for name, exponent in mono if exponent < 0 and not self.nonzero(name)}
 
     def definition(self, name: str) -> Polynomial | None:
         """What the letter abbreviates, or what the letter or reciprocal is the inverse of; ``None`` if it is free."""
@@ -376,6 +425,60 @@ class Algebra:
         letter = self.letter(name)
         return not (letter.symmetric or letter.ones or self.definition(name) is not None)
 
+    def differential(self, poly: Polynomial, name: str, direction: str) -> Polynomial:
+        """The derivative of a polynomial at the letter ``name`` in the direction of another letter of its shape.
+
+        Inverses and abbreviations that contain the letter follow by d(A^{-1}) = -A^{-1} dA A^{-1}.
+        """
+        if (self.letter(name).rows, self.letter(name).cols) != (
+            self.letter(direction).rows,
+            self.letter(direction).cols,
+        ):
+            raise Rejected(f"{direction} has another size than {name}")
+        slopes: dict[str, Polynomial | None] = {}
+
+        def slope(symbol: str) -> Polynomial | None:
+            base = symbol.removesuffix("'")
+            if base not in slopes:
+                slopes[base] = self._slope(base, name, direction)
+            found = slopes[base]
+            return None if found is None else self.transpose(found) if symbol != base else found
+
+        def factor(word: Word, rows: Dimension) -> Polynomial:
+            shape = self.word_shape(word) if word else (rows, rows)
+            return self.collect(shape, [(((), (), word), Fraction(1))])
+
+        total = self.zero(poly.shape)
+        for (mono, traces, word), value in poly.terms.items():
+            if any(n in self.reciprocals and name in self.names(self.reciprocals[n]) for n, _ in mono):
+                raise Rejected(f"a reciprocal depends on {name}")
+            for i, cycle in enumerate((*traces, word or ())):
+                inside = i < len(traces)
+                others = traces[:i] + traces[i + 1 :] if inside else traces
+                for j, symbol in enumerate(cycle):
+                    change = slope(symbol)
+                    if change is None:
+                        continue
+                    start, end = self.ends(symbol)
+                    part = self.times(self.times(factor(cycle[:j], start), change), factor(cycle[j + 1 :], end))
+                    outer = self.collect(
+                        poly.shape if inside else None, [((mono, others, word if inside else None), value)]
+                    )
+                    total = self.plus(total, self.times(outer, self.trace(part) if inside else part))
+        return total
+
+    def _slope(self, base: str, name: str, direction: str) -> Polynomial | None:
+        if base == name:
+            return self.symbol(direction)
+        inner = self.definition(base)
+        if inner is None or name not in self.names(inner):
+            return None
+        change = self.differential(inner, name, direction)
+        if self.letters[base].equals is not None:
+            return change
+        inverse = self.symbol(base)
+        return self.minus(self.zero(change.shape), self.times(self.times(inverse, change), inverse))
+
     # ---- signs of scalars, from the ranges of the parameters alone
     def sign(self, poly: Polynomial) -> str:
         """``positive``, ``nonnegative`` or ``unknown``, by expansion around the lower ends of the ranges.
@@ -383,6 +486,7 @@ class Algebra:
         Negative powers are cleared with parameters that are positive on their whole range; each parameter x is
         then written low + y with y >= 0: nonnegative coefficients decide, with a positive constant for ``positive``.
         """
+        spend(4 * (2 + len(poly.terms)))
         if poly.shape is not None or any(traces for _, traces, _ in poly.terms):
             return "unknown"
         terms: Commutative = {mono: value for (mono, _, _), value in poly.terms.items()}
@@ -405,15 +509,22 @@ class Algebra:
         strict = any(all(ranges[name].open for name, _ in mono) for mono in shifted)
         return "positive" if strict else "nonnegative"
 
+    def is_natural(self, terms: Commutative) -> bool:
+        """Whether a polynomial in parameters is visibly a natural number for all their values."""
+        integers = {name for name, bounds in self.parameters.items() if bounds.integer}
+        whole = all(x.denominator == 1 and all(n in integers and e > 0 for n, e in mono) for mono, x in terms.items())
+        return whole and self.sign(self.scalar(terms)) != "unknown"
+
     def range_of(self, name: str) -> Range:
         if name in self.reciprocals:
             return Range(Fraction(0), open=True) if self.sign(self.reciprocals[name]) == "positive" else Range(None)
         if name not in self.parameters:
-            raise Malformed(f"undeclared parameter {name!r}")
+            raise Malformed(f"undeclared parameter {short(name)}")
         return self.parameters[name]
 
     def nonzero(self, name: str) -> bool:
-        return name in self.reciprocals or self.range_of(name).positive
+        """Whether the ranges exclude zero; a reciprocal whose divisor may vanish stands for no number there."""
+        return self.range_of(name).positive
 
     # ---- exact evaluation in a numeric model
     def evaluate(self, poly: Polynomial, model: Model) -> Matrix:
@@ -422,18 +533,20 @@ class Algebra:
             rows, cols = 1, 1
         else:
             rows, cols = (model.size(size) for size in poly.shape)
+        spend(rows * cols * (1 + len(poly.terms)))
         total = [[Fraction(0)] * cols for _ in range(rows)]
         for (mono, traces, word), value in poly.terms.items():
             coefficient = value * model.monomial(mono)
             for cycle in traces:
                 product = model.product(cycle, self)
-                coefficient *= sum((product[i][i] for i in range(len(product))), Fraction(0))
+                coefficient = bounded(coefficient * bounded_sum(product[i][i] for i in range(len(product))))
             if not coefficient:
                 continue
             matrix = model.product(word, self) if word else identity_matrix(rows)
             for i in range(rows):
                 for j in range(cols):
-                    total[i][j] += coefficient * matrix[i][j]
+                    if matrix[i][j]:
+                        total[i][j] = bounded(total[i][j] + coefficient * matrix[i][j])
         return total
 
 
@@ -441,9 +554,18 @@ def identity_matrix(size: int) -> Matrix:
     return [[Fraction(int(i == j)) for j in range(size)] for i in range(size)]
 
 
+def bounded_sum(values: Iterable[Fraction]) -> Fraction:
+    total = Fraction(0)
+    for value in values:
+        if value:
+            total = bounded(total + value)
+    return total
+
+
 def matrix_product(left: Matrix, right: Matrix) -> Matrix:
     columns = list(zip(*right, strict=True))
-    return [[sum((a * b for a, b in zip(row, col, strict=True)), Fraction(0)) for col in columns] for row in left]
+    spend(len(left) * len(right) * len(columns))
+    return [[bounded_sum(a * b for a, b in zip(row, col, strict=True)) for col in columns] for row in left]
 
 
 @dataclass
@@ -461,12 +583,12 @@ class Model:
                 raise Rejected(f"the model gives no value to {name}")
             if exponent < 0 and not self.parameters[name]:
                 raise Rejected(f"the model divides by {name} = 0")
-            result *= self.parameters[name] ** exponent
+            result = bounded(result * self.parameters[name] ** exponent)
         return result
 
     def size(self, terms: Dimension) -> int:
         value = sum((x * self.monomial(mono) for mono, x in terms), Fraction(0))
-        if value.denominator != 1 or not 0 < value <= 10_000:
+        if value.denominator != 1 or not 0 < value <= MAX_ENTRIES:
             raise Rejected(f"the model gives a matrix the size {value}")
         return int(value)
 
@@ -522,8 +644,7 @@ def elimination(matrix: Matrix) -> tuple[bool, bool, bool]:
             break
         if pivot:
             for i in range(k + 1, size):
-                factor = work[i][k] / pivot
-                work[i] = [x - factor * y for x, y in zip(work[i], work[k], strict=True)]
+                reduce_row(work, i, k, work[i][k] / pivot)
     return semidefinite, semidefinite and definite, rank(matrix) == size
 
 
@@ -535,10 +656,16 @@ def rank(matrix: Matrix) -> int:
             continue
         work[found], work[row] = work[row], work[found]
         for i in range(found + 1, len(work)):
-            factor = work[i][column] / work[found][column]
-            work[i] = [x - factor * y for x, y in zip(work[i], work[found], strict=True)]
+            reduce_row(work, i, found, work[i][column] / work[found][column])
         found += 1
     return found
+
+
+def reduce_row(work: Matrix, row: int, pivot: int, factor: Fraction) -> None:
+    """Subtract a multiple of one row from another."""
+    if factor:
+        spend(len(work[row]))
+        work[row] = [bounded(x - factor * y) if y else x for x, y in zip(work[row], work[pivot], strict=True)]
 
 
 # ------------------------------------------------------------------------------------------------------ statements
@@ -559,7 +686,12 @@ class Statement:
     equal-infima    the infimum of poly over ``over`` equals that of ``other`` over ``other_over``
     vanishes        the scalar expression is zero wherever it is defined (:class:`Calculus`)
     increasing      the scalar expression increases strictly in its variable, on the variable's whole range
-    tends           a sum of w^a (log w)^b tends to zero as w tends to infinity
+    tends           the scalar expression tends to zero as its variable w tends to infinity
+    gradient        the gradient of poly in the letter ``over`` is ``at``
+    first-integral  along dw/dt = rate(w) on the positive reals, Phi(w(t)) = Phi(w(0)) + t, and Phi increases strictly
+    growth          moreover w(t) exists for all t >= 0, increases strictly to infinity, and c w(t)^k / t tends to 1
+    equalisation    moreover w/v decreases to 1 for solutions w >= v, and (w/v)^k <= 1 + (Phi(w) - Phi(v)) / (c v^k)
+    decay           moreover the sum of q(w_j(t)) over n solutions, times (t/c)^(m/k), tends to n l
     ==============  ==========================================================================================
     """
 
@@ -573,6 +705,7 @@ class Statement:
     other: Polynomial | None = None
     other_over: tuple[str, ...] = ()
     calculus: Calculus | None = None
+    motion: Motion | None = None
 
     def polynomials(self) -> Iterator[Polynomial]:
         for poly in (self.poly, self.value, self.other, *self.at):
@@ -621,25 +754,64 @@ class Calculus:
 
     ``generators`` maps a name to ``("power", x, M)`` for x^M, ``("log", tree)``, ``("exp", tree)`` or
     ``("flow", t, tree)`` for a function of t whose derivative is the tree. Expressions are nested tuples
-    ``("+", a, b, ...)``, ``("*", ...)``, ``("/", a, b)``, ``("^", a, "n")``, ``("D", a, x)``, names and numerals.
+    ``("+", a, b, ...)``, ``("*", ...)``, ``("/", a, b)``, ``("^", a, "n")``, ``("D", a, x)``, names and numerals;
+    x and t are real parameters. Flows may depend on each other, the other generators must not form a circle.
     """
 
     variable: str
     generators: tuple[tuple[str, tuple[Any, ...]], ...]
     tree: Tree
 
-    def quotient(self) -> Quotient:
-        return Field(self, dict(self.generators)).quotient(self.tree)
+    def quotient(self, tree: Tree | None = None) -> Quotient:
+        """The expression, or another one in its generators, as a rational function of parameters and generators."""
+        return Field(dict(self.generators)).quotient(self.tree if tree is None else tree)
+
+    def delicate(self, tree: Tree) -> Iterator[Tree]:
+        """Divisors, arguments of logarithms and bases of powers: ``tree`` is defined where all are positive."""
+        rules, seen = dict(self.generators), set[str]()
+        pending: list[Any] = [tree]
+        while pending:
+            tree = pending.pop()
+            if isinstance(tree, str):
+                if tree in rules and tree not in seen:
+                    seen.add(tree)
+                    kind, *arguments = rules[tree]
+                    pending += arguments
+                    if kind in ("log", "power"):
+                        yield arguments[0]
+                continue
+            operator, *arguments = tree
+            pending += arguments
+            if operator == "/":
+                yield arguments[1]
+            elif operator == "^" and rational(arguments[1]) < 0:
+                yield arguments[0]
+
+
+@dataclass(frozen=True)
+class Motion:
+    """dw/dt = rate(w) beside a first integral (the tree of a :class:`Calculus` in w) that is ~ coefficient w^exponent.
+
+    ``quantity * w^power`` tends to ``limit`` as w tends to infinity; ``count`` solutions are summed over.
+    """
+
+    rate: Tree
+    coefficient: Tree = "1"
+    exponent: int = 0
+    quantity: Tree = "0"
+    power: int = 0
+    limit: Tree = "0"
+    count: Tree = "1"
 
 
 @dataclass
 class Field:
     """Rational functions in the generators of a :class:`Calculus`, with the derivations that they determine."""
 
-    calculus: Calculus
     generators: dict[str, tuple[Any, ...]]
 
     def quotient(self, tree: Tree) -> Quotient:
+        spend(4)
         one: Commutative = {(): Fraction(1)}
         if isinstance(tree, str):
             if tree[:1].isdigit() or tree[:1] == "-":
@@ -703,6 +875,7 @@ class Field:
         return total
 
     def _generator_derivative(self, name: str, variable: str) -> Quotient:
+        spend(10)
         one: Commutative = {(): Fraction(1)}
         if name == variable:
             return one, one
@@ -716,16 +889,18 @@ class Field:
                 raise Malformed(f"the exponent of {name} depends on {variable}")
             slope = self.derivative(base, variable)
             top = multiply(multiply({((name, 1),): Fraction(1)}, exponent[0]), multiply(slope[0], base[1]))
-            return top, multiply(exponent[1], multiply(slope[1], base[0]))
+            return self.proper(top, multiply(exponent[1], multiply(slope[1], base[0])))
         if kind == "log":
             inner = self.quotient(rule[1])
             slope = self.derivative(inner, variable)
-            return multiply(slope[0], inner[1]), multiply(slope[1], inner[0])
+            return self.proper(multiply(slope[0], inner[1]), multiply(slope[1], inner[0]))
         if kind == "exp":
             slope = self.derivative(self.quotient(rule[1]), variable)
             return multiply({((name, 1),): Fraction(1)}, slope[0]), slope[1]
         if kind == "flow":
-            return self.quotient(rule[2]) if rule[1] == variable else ({}, one)
+            if rule[1] != variable:
+                raise Malformed(f"{name} is given as a function of {rule[1]}, not of {variable}")
+            return self.quotient(rule[2])
         raise Malformed(f"unknown generator kind {kind!r}")
 
 
@@ -745,11 +920,10 @@ class Replay:
     hypotheses: dict[str, Statement]
     established: dict[str, Statement]
     current: set[str] = field(default_factory=set[str])  # premises of the step under replay
-    assumed_nonzero: set[str] = field(default_factory=set[str])
 
     def premise(self, name: object, *kinds: str) -> Statement:
         if not isinstance(name, str) or name not in self.established:
-            raise Rejected(f"premise {name!r} is not established before it is used")
+            raise Rejected(f"premise {short(name)} is not established before it is used")
         statement = self.established[name]
         if kinds and statement.kind not in kinds:
             raise Rejected(f"premise {name!r} is {statement.kind}, expected {' or '.join(kinds)}")
@@ -765,6 +939,7 @@ class Replay:
         return self.algebra.sign(poly) == "positive" or self.knows(Statement("positive", poly))
 
     def knows(self, statement: Statement) -> bool:
+        spend(len(self.established))
         name = next((name for name, known in self.established.items() if known == statement), None)
         if name is not None:
             self.current.add(name)
@@ -804,7 +979,6 @@ def rule_star(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str
         traces = tuple(reader.word(word) for word in reader.items(entry, "traces"))
         left, right = reader.word(entry.get("left", [])), reader.word(entry.get("right", []))
         outer = reader.word(entry["word"]) if "word" in entry else None
-        replay.assumed_nonzero.update(name for name, e in mono if e < 0 and not algebra.nonzero(name))
 
         def terms(
             relation: Polynomial = relation,
@@ -821,7 +995,7 @@ def rule_star(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str
                 for (m, s, _), x in relation.terms.items():
                     yield (monomial(mono + m), (*traces, *s), word), value * x
                 return
-            check_context(algebra, relation.shape, left, right, inside)
+            check_context(algebra, relation.shape, left, right, None if inside else target.shape)
             for (m, s, w), x in relation.terms.items():
                 full = left + (w or ()) + right
                 if not inside:
@@ -833,12 +1007,13 @@ def rule_star(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str
                         yield (monomial(mono + m + n), (*traces, *s), outer), value * x * y
 
         for key, x in algebra.collect(target.shape, terms()).terms.items():
-            rest[key] = rest.get(key, Fraction(0)) - x
+            accumulate(rest, key, -x)
     left_over = [key for key, x in rest.items() if x]
     expect(not left_over, f"the cofactors leave {len(left_over)} terms")
 
 
-def check_context(algebra: Algebra, shape: Shape, left: Word, right: Word, inside: bool) -> None:
+def check_context(algebra: Algebra, shape: Shape, left: Word, right: Word, target: Shape | None) -> None:
+    """``left r right`` has the size of the target or, inside a trace (no target), is square."""
     start, end = shape
     if left:
         rows, cols = algebra.word_shape(left)
@@ -848,7 +1023,10 @@ def check_context(algebra: Algebra, shape: Shape, left: Word, right: Word, insid
         rows, cols = algebra.word_shape(right)
         expect(rows == shape[1], "right cofactor of the wrong size")
         end = cols
-    expect(not inside or start == end, "trace of a rectangular product")
+    if target is None:
+        expect(start == end, "trace of a rectangular product")
+    else:
+        expect((start, end) == target, "a relation of another size than the goal")
 
 
 def squares_sum(replay: Replay, reader: Reader, data: Mapping[str, Any], traced: bool) -> Polynomial:
@@ -984,7 +1162,8 @@ def rule_minimum(replay: Replay, goal: Statement, reader: Reader, data: Mapping[
         difference = algebra.minus(algebra.symbol(goal.over[0]), goal.at[0])
         metric = entry.get("metric")
         definite = metric is None or replay.premise(metric).kind == "pd"
-        single = len(entries) == len(goal.over) == 1 and reader.polynomial(entry["factor"]) == difference
+        factor = reader.polynomial(entry["factor"])
+        single = len(entries) == len(goal.over) == 1 and factor in (difference, algebra.transpose(difference))
         expect(single and definite, "uniqueness needs one square of X - X* in a positive definite metric")
         expect(replay.is_positive(reader.polynomial(entry["weight"])), "uniqueness needs a positive weight")
 
@@ -1054,34 +1233,179 @@ def rule_monotone(replay: Replay, goal: Statement, reader: Reader, data: Mapping
     calculus = goal.calculus
     bounds = replay.algebra.range_of(calculus.variable)
     expect(bounds.low is not None, "the variable needs a lower end")
-    slope = Calculus(calculus.variable, calculus.generators, ("D", calculus.tree, calculus.variable)).quotient()
-    generators = dict(calculus.generators)
-    signs = Algebra(dict(replay.algebra.parameters))
-    for name, rule in generators.items():
-        base_positive = rule[0] == "power" and rule[1] in signs.parameters and signs.parameters[rule[1]].positive
-        if rule[0] == "exp" or base_positive:
-            signs.parameters[name] = Range(Fraction(0), open=True)
-        else:
-            signs.parameters[name] = Range(None)
-    expect(all(has_positive_coefficients(part, signs) for part in slope), "the derivative is not visibly positive")
     expect(not bounds.integer, "the variable runs over the integers")
+    signs = visible_signs(replay, calculus)
+    require_defined(signs, calculus, calculus.tree)
+    require_visible(signs, calculus, slope(calculus, calculus.tree), "the derivative is not visibly positive")
 
 
 def rule_dominance(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
-    """w^a (log w)^b tends to 0 as w tends to infinity if a < 0, or a = 0 and b < 0; so does a finite sum of such."""
+    """A quotient of sums of w^a (log w)^b tends to 0 if its denominator has the larger degree (a, b)."""
     expect(goal.kind == "tends" and goal.calculus is not None, "dominance proves statements of kind tends")
-    if goal.calculus is None:
-        return
-    calculus = goal.calculus
+    if goal.calculus is not None:
+        require_vanishing(replay, goal.calculus, goal.calculus.tree)
+
+
+def visible_signs(replay: Replay, calculus: Calculus) -> Algebra:
+    """Ranges of the parameters, and of the generators that are positive wherever they are defined."""
+    signs = Algebra(dict(replay.algebra.parameters))
+    for name, rule in calculus.generators:
+        base_positive = rule[0] == "power" and rule[1] in signs.parameters and signs.parameters[rule[1]].positive
+        signs.parameters[name] = Range(Fraction(0), open=True) if rule[0] == "exp" or base_positive else Range(None)
+    return signs
+
+
+def require_visible(signs: Algebra, calculus: Calculus, tree: Tree, message: str, weakly: bool = False) -> None:
+    """The expression is P/Q with P and Q positive (P nonnegative if ``weakly``) by their coefficients."""
+    top, bottom = calculus.quotient(tree)
+    enough = has_positive_coefficients(bottom, signs) and (weakly or has_positive_coefficients(top, signs))
+    if weakly and enough:
+        terms: dict[Key, Fraction] = {(mono, (), None): value for mono, value in top.items()}
+        enough = signs.sign(Polynomial(None, terms)) != "unknown"
+    expect(enough, message)
+
+
+def require_defined(signs: Algebra, calculus: Calculus, *trees: Tree) -> None:
+    for tree in trees:
+        for part in calculus.delicate(tree):
+            require_visible(signs, calculus, part, f"not visibly defined: {render_tree(part)[:80]} must be positive")
+
+
+def slope(calculus: Calculus, tree: Tree) -> Tree:
+    return ("D", tree, calculus.variable)
+
+
+def require_vanishing(replay: Replay, calculus: Calculus, tree: Tree) -> None:
+    """A rational function of w and log w tends to 0 as w tends to infinity: its denominator has the larger degree.
+
+    Degrees are pairs (of w, of log w), compared lexicographically; the leading coefficient of the denominator must be
+    visibly positive.
+    """
     logs = [name for name, rule in calculus.generators if rule == ("log", calculus.variable)]
     expect(len(logs) == len(calculus.generators), "only logarithms of the variable are allowed")
-    numerator, denominator = calculus.quotient()
-    expect(len(denominator) == 1, "the expression is not a sum of powers")
-    ((divisor, _),) = denominator.items()
-    for mono in numerator:
-        exponents = dict(monomial((*mono, *((name, -e) for name, e in divisor))))
-        a, b = exponents.pop(calculus.variable, 0), sum(exponents.pop(name, 0) for name in logs)
-        expect(a < 0 or (a == 0 and b < 0), f"the term w^{a} (log w)^{b} does not vanish")
+
+    def degrees(poly: Commutative) -> dict[tuple[int, int], Commutative]:
+        found: dict[tuple[int, int], Commutative] = {}
+        for mono, value in poly.items():
+            powers = dict(mono)
+            degree = powers.pop(calculus.variable, 0), sum(powers.pop(name, 0) for name in logs)
+            found[degree] = add(found.get(degree, {}), {monomial(powers.items()): value})
+        return {degree: part for degree, part in found.items() if part}
+
+    def lead(poly: Commutative, what: str) -> tuple[int, int]:
+        parts = degrees(poly)
+        positive = bool(parts) and has_positive_coefficients(parts[max(parts)], replay.algebra)
+        expect(positive, f"the leading coefficient of {what[:80]} is not positive")
+        return max(parts)
+
+    for part in calculus.delicate(tree):  # defined for all large w
+        for poly in calculus.quotient(part):
+            lead(poly, render_tree(part))
+    top, bottom = calculus.quotient(tree)
+    largest = lead(bottom, "the denominator")
+    for a, b in degrees(top):
+        expect((a, b) < largest, f"a term of degree {a} in w and {b} in log w does not vanish")
+
+
+# ------------------------------------------------------------------- solutions of dw/dt = rate(w) with a first integral
+
+
+def first_integral(replay: Replay, goal: Statement) -> tuple[Calculus, Motion, Algebra]:
+    """Phi' * rate = 1 and Phi' > 0 on (0, infinity): then Phi(w(t)) - t is constant, and Phi determines w."""
+    calculus, motion = goal.calculus, goal.motion
+    if calculus is None or motion is None:
+        raise Malformed(f"{goal.kind} needs a first integral and a rate")
+    bounds = replay.algebra.range_of(calculus.variable)
+    expect(bounds == Range(Fraction(0), open=True), "the variable must run over the positive reals")
+    signs = visible_signs(replay, calculus)
+    product: Tree = ("+", ("*", slope(calculus, calculus.tree), motion.rate), "-1")
+    expect(not calculus.quotient(product)[0], "the derivative of the integral is not one over the rate")
+    require_defined(signs, calculus, calculus.tree, motion.rate)
+    require_visible(signs, calculus, slope(calculus, calculus.tree), "the integral does not visibly increase")
+    return calculus, motion, signs
+
+
+def growth(replay: Replay, goal: Statement) -> tuple[Calculus, Motion, Algebra, Tree]:
+    """Moreover Phi(w) = c w^k (1 + o(1)) with c > 0: Phi exhausts (Phi(w(0)), infinity), so w(t) exists for all t."""
+    calculus, motion, signs = first_integral(replay, goal)
+    require_constant(calculus, motion.coefficient)
+    require_visible(signs, calculus, motion.coefficient, "the coefficient is not visibly positive")
+    expect(motion.exponent >= 1, "the exponent must be a positive integer")
+    lead: Tree = ("*", motion.coefficient, ("^", calculus.variable, str(motion.exponent)))
+    rest: Tree = ("+", calculus.tree, ("*", "-1", lead))
+    require_vanishing(replay, calculus, ("/", rest, ("^", calculus.variable, str(motion.exponent))))
+    return calculus, motion, signs, rest
+
+
+def require_constant(calculus: Calculus, tree: Tree) -> None:
+    varying = {calculus.variable, *dict(calculus.generators)}
+    expect(not names_in(tree) & varying, "a constant depends on the variable")
+
+
+def rule_first_integral(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """Phi' rate = 1 and Phi' > 0: along dw/dt = rate(w), Phi(w(t)) = Phi(w(0)) + t, and that determines w(t)."""
+    expect(goal.kind == "first-integral", "this rule proves statements of kind first-integral")
+    first_integral(replay, goal)
+
+
+def rule_growth(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """A first integral with Phi(w) ~ c w^k: w(t) increases strictly to infinity and c w(t)^k / t tends to 1.
+
+    Phi maps (0, infinity) increasingly, and w(t) = Phi^{-1}(Phi(w(0)) + t) is the solution as long as it exists; Phi is
+    finite at finite w and tends to infinity, so w(t) exists for all t >= 0 and tends to infinity.
+    """
+    expect(goal.kind == "growth", "this rule proves statements of kind growth")
+    growth(replay, goal)
+
+
+def rule_equalisation(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """w/rate(w) increases, and so does Psi = Phi - c w^k (weakly): the ratio of two solutions w >= v decreases to 1.
+
+    d/dt log(w/v) = rate(w)/w - rate(v)/v < 0 for w > v; and c (w^k - v^k) = Phi(w) - Phi(v) - (Psi(w) - Psi(v)) is at
+    most Phi(w) - Phi(v), which is constant in time.
+    """
+    expect(goal.kind == "equalisation", "this rule proves statements of kind equalisation")
+    calculus, motion, signs, rest = growth(replay, goal)
+    relative: Tree = ("/", calculus.variable, motion.rate)
+    require_defined(signs, calculus, relative)
+    require_visible(signs, calculus, slope(calculus, relative), "w / rate(w) does not visibly increase")
+    require_visible(signs, calculus, slope(calculus, rest), "the integral minus its leading term decreases", True)
+
+
+def rule_decay(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """q(w) w^m tends to l as w tends to infinity: the sum of q(w_j(t)) over n solutions is ~ n l (c/t)^(m/k)."""
+    expect(goal.kind == "decay", "this rule proves statements of kind decay")
+    calculus, motion, _, _ = growth(replay, goal)
+    require_constant(calculus, motion.limit)
+    require_constant(calculus, motion.count)
+    number, one = calculus.quotient(motion.count)
+    natural = one == {(): Fraction(1)} and replay.algebra.is_natural(number)
+    expect(natural, "the number of solutions is not visibly a natural number")
+    scaled: Tree = ("*", motion.quantity, ("^", calculus.variable, str(motion.power)))
+    require_vanishing(replay, calculus, ("+", scaled, ("*", "-1", motion.limit)))
+
+
+def rule_gradient(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """The derivative of f at X in every direction D is tr(G^T D): G is the gradient of f in X.
+
+    Hypotheses may restrict X to an open set (invertible, pd, positive), and must not mention D.
+    """
+    algebra = replay.algebra
+    expect(goal.kind == "gradient" and len(goal.over) == len(goal.at) == 1, "gradient proves statements of its kind")
+    (name,), (gradient,), objective = goal.over, goal.at, goal.target
+    direction = reader.string(data, "direction")
+    replay.require_free((direction,), objective, gradient)
+    expect(algebra.is_free(name), f"{name} is not a free letter")
+    for label, statement in replay.hypotheses.items():
+        mentioned = any(name in algebra.names(poly) for poly in statement.polynomials())
+        expect(
+            not mentioned or statement.kind in ("invertible", "pd", "positive"),
+            f"hypothesis {label!r} does not leave {name} free in an open set",
+        )
+    expect(direction not in algebra.names(objective) | algebra.names(gradient), "the direction is not arbitrary")
+    product = algebra.trace(algebra.times(algebra.transpose(gradient), algebra.symbol(direction)))
+    change = algebra.differential(objective, name, direction)
+    require_zero(replay, data.get("identity"), algebra.minus(change, product))
 
 
 RULES: dict[str, Rule] = {
@@ -1099,7 +1423,15 @@ RULES: dict[str, Rule] = {
     "field": rule_field,
     "monotone": rule_monotone,
     "dominance": rule_dominance,
+    "gradient": rule_gradient,
+    "first-integral": rule_first_integral,
+    "growth": rule_growth,
+    "equalisation": rule_equalisation,
+    "decay": rule_decay,
 }
+
+MOTIONS = ("first-integral", "growth", "equalisation", "decay")
+MOTION_FIELDS = ("rate", "coefficient", "exponent", "quantity", "power", "limit", "count")
 
 # Literature lemmas that a hypothesis may rest on, each an existence statement for fresh letters.
 LEMMAS = {
@@ -1139,6 +1471,8 @@ class Reader:
     """Turns JSON into terms and statements over one algebra; everything unexpected is :class:`Malformed`."""
 
     algebra: Algebra
+    divisors: set[str] = field(default_factory=set[str])  # divided by, although possibly zero
+    sizes: set[Dimension] = field(default_factory=lambda: {UNIT})  # known to be natural numbers
 
     def items(self, data: Mapping[str, Any], key: str) -> list[Any]:
         value = data.get(key, [])
@@ -1165,12 +1499,15 @@ class Reader:
         pairs = as_mapping(value, "monomial")
         for name, exponent in pairs.items():
             if name not in self.algebra.parameters and name not in self.algebra.reciprocals:
-                raise Malformed(f"undeclared parameter {name!r}")
+                raise Malformed(f"undeclared parameter {short(name)}")
             if type(exponent) is not int:
                 raise Malformed(f"exponent of {name}: expected an integer")
+            if exponent < 0 and not self.algebra.nonzero(name):
+                self.divisors.add(name)
         return monomial(pairs.items())
 
     def dimension(self, value: object) -> Dimension:
+        """A size: a polynomial that is visibly a natural number for all parameters, or it would restrict them."""
         if not isinstance(value, list):
             raise Malformed("size: expected a list of terms")
         total: Commutative = {}
@@ -1178,7 +1515,14 @@ class Reader:
             if not isinstance(term, list) or len(term) != 2:
                 raise Malformed("size: expected [coefficient, monomial]")
             total = add(total, {self.monomial(term[1]): rational(term[0])})
-        return dimension(total)
+        size = dimension(total)
+        if size not in self.sizes:
+            if not self.algebra.is_natural(total):
+                raise Malformed(
+                    f"the size {render(self.algebra.scalar(total))[:80]} is not a natural number for all parameters"
+                )
+            self.sizes.add(size)
+        return size
 
     def word(self, value: object) -> Word:
         if not isinstance(value, list) or not all(isinstance(symbol, str) for symbol in value):
@@ -1203,16 +1547,23 @@ class Reader:
         return self.algebra.collect(shape, terms)
 
     def names(self, data: Mapping[str, Any], key: str) -> tuple[str, ...]:
-        return tuple(self.string({key: name}, key) for name in self.items(data, key))
+        found = tuple(self.string({key: name}, key) for name in self.items(data, key))
+        if len(set(found)) < len(found):
+            raise Malformed(f"{key}: a variable stands twice")
+        return found
 
-    def statement(self, value: object) -> Statement:
+    def statement(self, value: object, depth: int = 0) -> Statement:
         data = as_mapping(value, "statement")
         kind = self.string(data, "kind")
         if kind in ("any", "all"):
-            parts = tuple(self.statement(part) for part in self.items(data, "parts"))
+            if depth > 20:
+                raise Malformed("a statement nested deeper than 20")
+            parts = tuple(self.statement(part, depth + 1) for part in self.items(data, "parts"))
             return Statement(kind, parts=parts)
         if kind in ("vanishes", "increasing", "tends"):
             return Statement(kind, calculus=self.calculus(data.get("calculus")))
+        if kind in MOTIONS:
+            return self.motion(kind, data)
         poly = self.polynomial(data.get("poly"))
         if kind == "zero":
             return Statement(kind, poly)
@@ -1223,39 +1574,96 @@ class Reader:
         if kind == "minimum" and poly.shape is None:
             at = tuple(self.polynomial(point) for point in self.items(data, "at"))
             over = self.names(data, "over")
-            if len(at) != len(over) or not over or len(set(over)) != len(over):
+            if len(at) != len(over) or not over:
                 raise Malformed("minimum: one point for every variable")
             shapes = [(self.algebra.letter(name).rows, self.algebra.letter(name).cols) for name in over]
             if [point.shape for point in at] != shapes:
                 raise Malformed("minimum: a point has another size than its variable")
             low = self.polynomial(data.get("value"))
             return Statement(kind, poly, over=over, at=at, value=low, unique=self.flag(data, "unique"))
+        if kind == "gradient" and poly.shape is None:
+            over, at = self.names(data, "over"), tuple(self.polynomial(point) for point in self.items(data, "at"))
+            if len(over) != 1 or [p.shape for p in at] != [
+                (self.algebra.letter(n).rows, self.algebra.letter(n).cols) for n in over
+            ]:
+                raise Malformed("gradient: one letter, and a gradient of its size")
+            return Statement(kind, poly, over=over, at=at)
         if kind == "equal-infima" and poly.shape is None:
             other = self.polynomial(data.get("other"))
             over, other_over = self.names(data, "over"), self.names(data, "other_over")
             return Statement(kind, poly, over=over, other=other, other_over=other_over)
-        raise Malformed(f"unknown statement: {kind!r}")
+        raise Malformed(f"unknown statement: {short(kind)}")
 
     # ---- scalar calculus
+    def motion(self, kind: str, data: Mapping[str, Any]) -> Statement:
+        calculus = self.calculus(data.get("calculus"))
+        known = set(self.algebra.parameters) | set(dict(calculus.generators))
+        if any(rule[0] == "flow" for _, rule in calculus.generators):
+            raise Malformed("a first integral is a function of its variable alone")
+
+        def tree(key: str) -> Tree:
+            return self.tree(data[key], known, 0)
+
+        def number(key: str) -> int:
+            value = rational(data[key])
+            if value.denominator != 1 or abs(value) > MAX_EXPONENT:
+                raise Malformed(f"{key}: expected an integer")
+            return int(value)
+
+        motion = Motion(
+            rate=tree("rate"),
+            coefficient=tree("coefficient"),
+            exponent=number("exponent"),
+            quantity=tree("quantity"),
+            power=number("power"),
+            limit=tree("limit"),
+            count=tree("count"),
+        )
+        spoken = {"first-integral": ("rate",), "decay": MOTION_FIELDS}.get(kind, MOTION_FIELDS[:3])
+        silent = [name for name in MOTION_FIELDS if name not in spoken]
+        if any(getattr(motion, name) != getattr(Motion("0"), name) for name in silent):
+            raise Malformed(f"{kind} says nothing about {' and '.join(silent)}")
+        return Statement(kind, calculus=calculus, motion=motion)
+
     def calculus(self, value: object) -> Calculus:
         data = as_mapping(value, "calculus")
         raw = self.mapping(data, "generators")
         if set(raw) & set(self.algebra.parameters):
             raise Malformed("a generator has the name of a parameter")
+        if not all(name and name.isprintable() and not (name[0] == "-" or name[0].isdigit()) for name in raw):
+            raise Malformed("a generator has a name that cannot be told from a number, or cannot be printed")
         known = set(self.algebra.parameters) | set(raw)
-        generators = tuple(sorted((name, self.generator(rule, known)) for name, rule in raw.items()))
+        generators = {name: self.generator(rule, known) for name, rule in raw.items()}
         variable = self.string(data, "variable")
         if variable not in self.algebra.parameters:
-            raise Malformed(f"undeclared variable {variable!r}")
-        return Calculus(variable, generators, self.tree(data.get("tree"), known, 0))
+            raise Malformed(f"undeclared variable {short(variable)}")
+        functions = {name: rule for name, rule in generators.items() if rule[0] != "flow"}
+        if len(set(functions.values())) < len(functions):
+            raise Malformed("two generators stand for the same function")
+        pending = {name: names_in(rule[1:]) & functions.keys() for name, rule in functions.items()}
+        while pending:
+            ready = {name for name, needed in pending.items() if not needed & pending.keys()}
+            spend(1 + sum(map(len, pending.values())))
+            if not ready:
+                raise Malformed("generators are defined by each other in a circle")
+            pending = {name: needed for name, needed in pending.items() if name not in ready}
+        return Calculus(variable, tuple(sorted(generators.items())), self.tree(data.get("tree"), known, 0))
 
     def generator(self, value: object, known: set[str]) -> tuple[Any, ...]:
         if not isinstance(value, list) or not value:
             raise Malformed("generator: expected a list")
         kind, *arguments = value
-        if {"power": 2, "log": 1, "exp": 1, "flow": 2}.get(kind) != len(arguments):
-            raise Malformed(f"generator: unknown kind {str(kind)[:40]!r}")
+        if not isinstance(kind, str) or {"power": 2, "log": 1, "exp": 1, "flow": 2}.get(kind) != len(arguments):
+            raise Malformed(f"generator: unknown kind {short(kind)}")
+        if kind == "flow":
+            self.require_real(arguments[0])
         return (kind, *(self.tree(argument, known, 0) for argument in arguments))
+
+    def require_real(self, variable: object) -> None:
+        """Derivatives are taken with respect to real parameters."""
+        bounds = self.algebra.parameters.get(variable) if isinstance(variable, str) else None
+        if bounds is None or bounds.integer:
+            raise Malformed(f"no derivative with respect to {short(variable)}: it is not a real parameter")
 
     def tree(self, value: object, known: set[str], depth: int) -> Tree:
         if depth > 200:
@@ -1264,21 +1672,44 @@ class Reader:
             if value[:1].isdigit() or value[:1] == "-":
                 rational(value)
             elif value not in known:
-                raise Malformed(f"undeclared name {value[:40]!r}")
+                raise Malformed(f"undeclared name {short(value)}")
             return value
-        if not isinstance(value, list) or len(value) < 2 or value[0] not in ("+", "*", "/", "^", "D"):
+        if not isinstance(value, list) or len(value) < 2 or value[0] not in ["+", "*", "/", "^", "D"]:
             raise Malformed("expression: expected [operation, arguments...]")
         if value[0] in ("/", "^", "D") and len(value) != 3:
             raise Malformed(f"{value[0]}: expected two arguments")
         if value[0] == "^" and not (isinstance(value[2], str) and rational(value[2]).denominator == 1):
             raise Malformed("^: expected an integer exponent")
-        if value[0] == "D" and value[2] not in known:
-            raise Malformed("D: expected a variable")
+        if value[0] == "D":
+            self.require_real(value[2])
         return (value[0], *(self.tree(argument, known, depth + 1) for argument in value[1:]))
 
 
+def names_in(tree: Any) -> set[str]:
+    """The strings of an expression, or of several: names, operations and numerals."""
+    found, pending = set[str](), [tree]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            found.add(item)
+        else:
+            pending.extend(item)
+    return found
+
+
 def valid_name(name: str) -> bool:
-    return name[:1].isalpha() and "'" not in name and name.isprintable() and len(name) <= 200
+    return name[:1].isalpha() and "'" not in name and name.isprintable() and len(name) <= MAX_NAME
+
+
+def short(value: object) -> str:
+    return repr(value)[:60]
+
+
+def label(value: object, what: str) -> str:
+    """A name for people: one printable line."""
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= MAX_NAME:
+        raise Malformed(f"{what}: expected a name of at most {MAX_NAME} printable characters")
+    return value
 
 
 def declared(document: Mapping[str, Any]) -> tuple[Algebra, Reader]:
@@ -1286,17 +1717,21 @@ def declared(document: Mapping[str, Any]) -> tuple[Algebra, Reader]:
     algebra = Algebra()
     reader = Reader(algebra)
     for name, data in reader.mapping(document, "parameters").items():
+        if not valid_name(name):
+            raise Malformed(f"not a name: {short(name)}")
         entry = as_mapping(data, name)
         low = None if entry.get("low") is None else rational(entry["low"])
         algebra.parameters[name] = Range(low, reader.flag(entry, "open"), reader.flag(entry, "integer"))
     for entry in reader.items(document, "letters"):
         name = reader.string(as_mapping(entry, "letter"), "name")
+        if not valid_name(name):
+            raise Malformed(f"not a name: {short(name)}")
         if name in algebra.parameters or name in algebra.letters or name in algebra.reciprocals:
             raise Malformed(f"{name!r} is declared twice")
         inner = None if entry.get("inverse_of") is None else reader.polynomial(entry["inverse_of"])
         meaning = None if entry.get("equals") is None else reader.polynomial(entry["equals"])
         if reader.flag(entry, "scalar"):
-            if inner is None or inner.shape is not None:
+            if inner is None or inner.shape is not None or meaning is not None:
                 raise Malformed(f"{name}: a scalar letter is the reciprocal of a scalar")
             algebra.reciprocals[name] = inner
             continue
@@ -1308,19 +1743,18 @@ def declared(document: Mapping[str, Any]) -> tuple[Algebra, Reader]:
             inner,
             meaning,
         )
-        if meaning is not None and (inner is not None or letter.ones or meaning.shape != (letter.rows, letter.cols)):
+        if meaning is not None and (inner is not None or meaning.shape != (letter.rows, letter.cols)):
             raise Malformed(f"{name}: not the size or kind of what it abbreviates")
         if (letter.symmetric and letter.rows != letter.cols) or (letter.ones and letter.cols != UNIT):
             raise Malformed(f"{name}: sizes do not fit its kind")
         if (inner is not None and inner.shape != (letter.rows, letter.rows)) or (inner and letter.rows != letter.cols):
             raise Malformed(f"{name}: not the size of what it inverts")
         defined = inner or meaning
+        if letter.ones and defined is not None:
+            raise Malformed(f"{name}: a vector of ones needs no definition")
         if letter.symmetric and defined is not None and algebra.transpose(defined) != defined:
             raise Malformed(f"{name}: declared symmetric, but its definition is not")
         algebra.letters[name] = letter
-    for name in (*algebra.parameters, *algebra.letters, *algebra.reciprocals):
-        if not valid_name(name):
-            raise Malformed(f"not a name: {name[:40]!r}")
     return algebra, reader
 
 
@@ -1353,33 +1787,38 @@ class Report:
     assumed_nonzero: tuple[str, ...]
     steps: int
     rules: tuple[str, ...]
+    where: tuple[str, ...] = ()  # ranges of parameters, sizes and definitions of letters
 
 
 def check(document: object) -> Report:
     """Replay a certificate; raise :class:`Rejected` (or :class:`Malformed`) unless it proves its statement."""
     data = as_mapping(document, "certificate")
-    if data.get("format") != FORMAT:
+    if type(data.get("format")) is not int or data["format"] != FORMAT:
         raise Malformed(f"expected a certificate of format {FORMAT}")
+    token = _work.set([MAX_WORK])
     try:
         return _check(data)
-    except (TypeError, KeyError, AttributeError, IndexError, ValueError) as error:
+    except (TypeError, LookupError, AttributeError, ValueError, ArithmeticError) as error:
         raise Malformed(f"not a certificate of this format ({type(error).__name__}: {str(error)[:80]})") from error
-    except RecursionError:
-        raise Malformed("nested too deeply") from None
+    except (RecursionError, MemoryError):
+        raise Malformed("nested too deeply or too large") from None
+    finally:
+        _work.reset(token)
 
 
 def _check(data: Mapping[str, Any]) -> Report:
+    claim = None if data.get("claim") is None else label(data["claim"], "claim")
     algebra, reader = declared(data)
     hypotheses: dict[str, Statement] = {}
     lemmas: dict[str, str] = {}
     for entry in reader.items(data, "hypotheses"):
-        name = reader.string(entry, "name")
+        name = label(as_mapping(entry, "hypothesis").get("name"), "hypothesis")
         if name in hypotheses:
             raise Malformed(f"hypothesis {name!r} stands twice")
         hypotheses[name] = reader.statement(entry.get("statement"))
         if entry.get("lemma") is not None:
             lemmas[name] = reader.string(entry, "lemma")
-            expect(lemmas[name] in LEMMAS, f"{lemmas[name]!r} is not a lemma of the closed list")
+            expect(lemmas[name] in LEMMAS, f"{short(lemmas[name])} is not a lemma of the closed list")
     goal = reader.statement(data.get("statement"))
     model = read_model(data, reader)
     model.check_shapes(algebra)
@@ -1393,11 +1832,11 @@ def _check(data: Mapping[str, Any]) -> Report:
     rules: list[str] = []
     last = ""
     for entry in steps:
-        last, rule = reader.string(entry, "name"), reader.string(entry, "rule")
+        last, rule = label(as_mapping(entry, "step").get("name"), "step"), reader.string(entry, "rule")
         if last in replay.established:
             raise Malformed(f"step {last!r} stands twice")
         if rule not in RULES:
-            raise Malformed(f"unknown rule {rule!r}")
+            raise Malformed(f"unknown rule {short(rule)}")
         statement = reader.statement(entry.get("statement"))
         replay.current = set()
         try:
@@ -1411,6 +1850,10 @@ def _check(data: Mapping[str, Any]) -> Report:
         rules.append(rule)
     expect(bool(steps) and replay.established[last] == goal, "the last step is not the statement")
     needs[last] |= defined(replay, goal)
+    stated = [poly for statement in (goal, *hypotheses.values()) for poly in statement.polynomials()]
+    assumed = algebra.divisors(*stated)
+    silent = sorted(reader.divisors - assumed)
+    expect(not silent, f"the proof divides by {', '.join(silent)[:80]}, which may be zero; the statement does not")
     used, pending = set[str](), [last]
     while pending:
         name = pending.pop()
@@ -1418,23 +1861,22 @@ def _check(data: Mapping[str, Any]) -> Report:
             used.add(name)
             pending.extend(needs[name])
     return Report(
-        data.get("claim") if isinstance(data.get("claim"), str) else None,
+        claim,
         render_statement(goal),
         tuple((name, render_statement(statement), name in used) for name, statement in hypotheses.items()),
         tuple(sorted({lemma for name, lemma in lemmas.items() if name in used})),
-        tuple(sorted(replay.assumed_nonzero)),
+        tuple(sorted(assumed)),
         len(steps),
         tuple(dict.fromkeys(rules)),
+        tuple(render_declarations(algebra, stated, (goal, *hypotheses.values()))),
     )
 
 
 def defined(replay: Replay, goal: Statement) -> set[str]:
-    """Every inverse in the statement must be known to exist, every divisor be nonzero on the whole range."""
+    """Every inverse in the statement must be known to exist."""
     algebra = replay.algebra
     replay.current = set()
     for poly in goal.polynomials():
-        for mono, _, _ in poly.terms:
-            replay.assumed_nonzero.update(name for name, e in mono if e < 0 and not algebra.nonzero(name))
         for name in sorted(algebra.names(poly)):
             inner = algebra.definition(name)
             if inner is None or (name in algebra.letters and algebra.letters[name].equals is not None):
@@ -1472,8 +1914,19 @@ def render_statement(statement: Statement) -> str:
     kind = statement.kind
     if kind in ("any", "all"):
         return f" {'or' if kind == 'any' else 'and'} ".join(f"({render_statement(p)})" for p in statement.parts)
+    if statement.motion is not None and statement.calculus is not None:
+        motion, name = statement.motion, statement.calculus.variable
+        text = f"{kind} along d{name}/dt = {render_tree(motion.rate)} with Phi = {render_tree(statement.calculus.tree)}"
+        if kind != "first-integral":
+            text += f", c {name}^k = {render_tree(motion.coefficient)} {name}^{motion.exponent}"
+        if kind == "decay":
+            text += f", q = {render_tree(motion.quantity)}, m = {motion.power}, l = {render_tree(motion.limit)}"
+            text += f", n = {render_tree(motion.count)}"
+        return text
     if statement.calculus is not None:
-        return f"{render_tree(statement.calculus.tree)}: {kind} in {statement.calculus.variable}"
+        tails = {"vanishes": "= 0", "increasing": "increases strictly with {}", "tends": "tends to 0 as {} grows"}
+        tail = tails.get(kind, kind).format(statement.calculus.variable)
+        return f"{render_tree(statement.calculus.tree)} {tail}"
     body = render(statement.target)
     if kind == "minimum" and statement.value is not None:
         points = ", ".join(f"{name} = {render(at)}" for name, at in zip(statement.over, statement.at, strict=True))
@@ -1481,6 +1934,8 @@ def render_statement(statement: Statement) -> str:
         return (
             f"min over {', '.join(statement.over)} of [{body}] = {render(statement.value)}, attained at {points}{only}"
         )
+    if kind == "gradient":
+        return f"the gradient of [{body}] in {statement.over[0]} is {render(statement.at[0])}"
     if kind == "equal-infima" and statement.other is not None:
         left, right = ", ".join(statement.over), ", ".join(statement.other_over)
         return f"inf over {left} of [{body}] = inf over {right} of [{render(statement.other)}]"
@@ -1496,6 +1951,35 @@ def render_tree(tree: Tree) -> str:
     if operator == "D":
         return f"d/d{arguments[1]}({render_tree(arguments[0])})"
     return "(" + f" {operator} ".join(render_tree(argument) for argument in arguments) + ")"
+
+
+def render_declarations(
+    algebra: Algebra, polys: Sequence[Polynomial], statements: Sequence[Statement]
+) -> Iterator[str]:
+    """What the names in a statement and its hypotheses stand for."""
+    functions = dict(pair for s in statements if s.calculus is not None for pair in s.calculus.generators)
+    names = algebra.names(*polys) | functions.keys() | {name for s in statements for name in (*s.over, *s.other_over)}
+    for calculus in (s.calculus for s in statements if s.calculus is not None):
+        names |= {calculus.variable} | names_in(calculus.tree) | names_in([rule for _, rule in calculus.generators])
+    letters = [algebra.letters[name] for name in names & algebra.letters.keys()]
+    for size in (size for letter in letters for size in (letter.rows, letter.cols)):
+        names |= {name for mono, _ in size for name, _ in mono}
+    for name in sorted(names & algebra.parameters.keys()):
+        bounds = algebra.parameters[name]
+        low = "" if bounds.low is None else f" {'>' if bounds.open else '>='} {bounds.low}"
+        yield f"{name}{low}, {'integer' if bounds.integer else 'real'}"
+    for name in sorted(names & algebra.letters.keys()):
+        letter = algebra.letters[name]
+        rows, cols = (render(Polynomial(None, {(m, (), None): x for m, x in d})) for d in (letter.rows, letter.cols))
+        kind = "ones" if letter.ones else "symmetric" if letter.symmetric else ""
+        meaning = f"= {render(letter.equals)}" if letter.equals is not None else ""
+        inverse = f"= ({render(letter.inverse_of)})^-1" if letter.inverse_of is not None else ""
+        yield " ".join(part for part in (f"{name}: {rows} x {cols}", kind, meaning + inverse) if part)
+    for name in sorted(names & algebra.reciprocals.keys()):
+        yield f"{name} = 1/({render(algebra.reciprocals[name])})"
+    for name, (kind, *arguments) in sorted(functions.items()):
+        values = [render_tree(argument) for argument in arguments]
+        yield f"d/d{values[0]}({name}) = {values[1]}" if kind == "flow" else f"{name} = {kind}({', '.join(values)})"
 
 
 # ------------------------------------------------------------------------------------------------------- main
@@ -1526,26 +2010,34 @@ def loads(text: str | bytes) -> Any:
 
 def main(arguments: Sequence[str]) -> int:
     """0 accepted, 1 rejected, 2 not a certificate."""
+
+    def say(text: str, file: Any = None) -> None:
+        stream = file or sys.stdout
+        encoding = stream.encoding or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
+
     if len(arguments) != 1:
-        print("usage: checker.py CERTIFICATE.json", file=sys.stderr)
+        say("usage: checker.py CERTIFICATE.json", sys.stderr)
         return 2
     try:
         with open(arguments[0], "rb") as file:
             text = file.read(MAX_BYTES + 1)
         report = check(loads(text))
     except (OSError, Malformed) as error:
-        print(f"tightframe: {arguments[0]}: not a certificate: {error}", file=sys.stderr)
+        say(" ".join(f"tightframe: {arguments[0]}: not a certificate: {error}".split()), sys.stderr)
         return 2
     except Rejected as error:
-        print(f"rejected: {error}")
+        say(f"rejected: {error}")
         return 1
-    print(summary(report))
+    say(summary(report))
     return 0
 
 
 def summary(report: Report) -> str:
     """What was accepted, in plain text."""
-    lines = [f"accepted: {report.claim or 'a statement'}", f"  {report.statement}", "under the hypotheses"]
+    lines = [f"accepted: {report.claim or 'a statement'}", f"  {report.statement}"]
+    lines += ["where", *(f"  {line}" for line in report.where)] if report.where else []
+    lines += ["under the hypotheses"]
     lines += [f"  [{'used' if used else 'not used'}] {name}: {text}" for name, text, used in report.hypotheses]
     if report.conditional_on:
         lines.append(f"conditional on: {', '.join(report.conditional_on)}")

@@ -7,11 +7,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from .certificate import Values, complete_model, model_json
-from .checker import Algebra, Matrix, Model, Polynomial, Rejected, Statement, holds, matrix_product, rank
+from .checker import (
+    Algebra,
+    Letter,
+    Matrix,
+    Model,
+    Polynomial,
+    Rejected,
+    Statement,
+    Word,
+    holds,
+    identity_matrix,
+    reduce_row,
+)
 from .translation import Translation
 
 Sampler = Callable[[random.Random], Values]
@@ -21,8 +34,6 @@ def counterexample(
     translation: Translation, statement: Statement, sample: Sampler, draws: int = 8, seed: int = 0
 ) -> Mapping[str, Any] | None:
     """An example (as JSON) in which the statement fails, or ``None``; scalar calculus is not evaluated here."""
-    if any(s.calculus is not None for s in (statement, *statement.parts)):
-        return None
     rng = random.Random(seed)
     for _ in range(draws):
         model = complete_model(translation, sample(rng))
@@ -37,7 +48,16 @@ def counterexample(
 
 
 def true_in(statement: Statement, algebra: Algebra, model: Model) -> bool:
-    """Whether a statement holds in one exact example; quadratic minima and infima are computed exactly."""
+    """Whether a statement holds in one exact example; quadratic minima and infima are computed exactly.
+
+    Scalar calculus is not evaluated: as far as this function knows, it holds.
+    """
+    if statement.calculus is not None:
+        return True
+    if statement.kind == "all":
+        return all(true_in(part, algebra, model) for part in statement.parts)
+    if statement.kind == "gradient":
+        return _is_gradient(statement, algebra, model)
     if statement.kind == "minimum" and statement.value is not None:
         here = {name: algebra.evaluate(p, model) for name, p in zip(statement.over, statement.at, strict=True)}
         attained = _with(model, here)
@@ -51,6 +71,18 @@ def true_in(statement: Statement, algebra: Algebra, model: Model) -> bool:
     return holds(statement, algebra, model)
 
 
+def _is_gradient(statement: Statement, algebra: Algebra, model: Model) -> bool:
+    """The derivative in one direction, with distinct entries, is the inner product with the gradient."""
+    (name,), (gradient,) = statement.over, statement.at
+    letter = algebra.letter(name)
+    wider = replace(algebra, letters={**algebra.letters, "direction": Letter(letter.rows, letter.cols)})
+    rows, cols = model.size(letter.rows), model.size(letter.cols)
+    direction = [[Fraction((3 * i + 5 * j) % 7 + 1, i + j + 1) for j in range(cols)] for i in range(rows)]
+    product = wider.trace(wider.times(wider.transpose(gradient), wider.symbol("direction")))
+    difference = wider.minus(wider.differential(statement.target, name, "direction"), product)
+    return not wider.evaluate(difference, _with(model, {"direction": direction}))[0][0]
+
+
 def _with(model: Model, values: Mapping[str, Matrix]) -> Model:
     return Model(model.parameters, {**model.letters, **values})
 
@@ -58,66 +90,99 @@ def _with(model: Model, values: Mapping[str, Matrix]) -> Model:
 def quadratic_infimum(algebra: Algebra, objective: Polynomial, over: tuple[str, ...], model: Model) -> Fraction | None:
     """The infimum of a polynomial of degree at most two in the entries of ``over``; ``None`` for minus infinity.
 
-    Gradient and Hessian come from exact values at unit points; of higher degrees, :class:`Rejected` is raised.
+    Every term is a constant, a linear form tr(X w), a product of two of them, or tr(X a Y b) with entries
+    a_jk b_li of X_ij Y_kl. Of anything else, :class:`Rejected` is raised.
     """
-    shapes = [(model.size(algebra.letter(n).rows), model.size(algebra.letter(n).cols)) for n in over]
-    size = sum(rows * cols for rows, cols in shapes)
-
-    def value(point: list[Fraction]) -> Fraction:
-        matrices, start = {}, 0
-        for name, (rows, cols) in zip(over, shapes, strict=True):
-            matrices[name] = [point[start + i * cols : start + (i + 1) * cols] for i in range(rows)]
-            start += rows * cols
-        return algebra.evaluate(objective, _with(model, matrices))[0][0]
-
-    def unit(*indices: int, scale: int = 1) -> list[Fraction]:
-        return [Fraction(scale * indices.count(k)) for k in range(size)]
-
-    constant = value(unit())
-    plus, minus = [value(unit(i)) for i in range(size)], [value(unit(i, scale=-1)) for i in range(size)]
-    if any(value(unit(i, scale=2)) != constant + 3 * plus[i] - 3 * constant + minus[i] - constant for i in range(size)):
+    if any(algebra.definition(name) is not None for name in over) or hidden(algebra, objective, over):
         raise Rejected("the objective is not quadratic")
-    gradient = [(p - m) / 2 for p, m in zip(plus, minus, strict=True)]
+    places: dict[str, int] = {}
+    size = 0
+    for name in over:
+        letter = algebra.letter(name)
+        places[name] = size
+        size += model.size(letter.rows) * model.size(letter.cols)
+
+    def entries(symbol: str) -> list[list[int]]:
+        """The numbers of the variables in the matrix that a symbol stands for."""
+        name = symbol.removesuffix("'")
+        letter = algebra.letter(name)
+        rows, cols = model.size(letter.rows), model.size(letter.cols)
+        numbers = [[places[name] + i * cols + j for j in range(cols)] for i in range(rows)]
+        return [list(row) for row in zip(*numbers, strict=True)] if symbol.endswith("'") else numbers
+
+    def between(word: Word, rows: int) -> Matrix:
+        return model.product(word, algebra) if word else identity_matrix(rows)
+
+    def linear(cycle: Word, at: int) -> dict[int, Fraction]:
+        """tr(X w) as coefficients of the variables."""
+        numbers = entries(cycle[at])
+        rest = between(cycle[at + 1 :] + cycle[:at], len(numbers[0]))
+        return {number: rest[j][i] for i, row in enumerate(numbers) for j, number in enumerate(row)}
+
+    constant, gradient = Fraction(0), [Fraction(0)] * size
     hessian = [[Fraction(0)] * size for _ in range(size)]
-    for i in range(size):
-        hessian[i][i] = plus[i] + minus[i] - 2 * constant
-        for j in range(i):
-            hessian[i][j] = hessian[j][i] = value(unit(i, j)) - plus[i] - plus[j] + constant
-    point = _solve(hessian, [-g for g in gradient])
-    if point is None or not holds_semidefinite(hessian):
-        return None
-    return value(point)
+
+    def quadratic(one: int, other: int, value: Fraction) -> None:
+        hessian[one][other] += value
+        hessian[other][one] += value
+
+    for (mono, traces, _), coefficient in objective.terms.items():
+        factor = coefficient * model.monomial(mono)
+        found: list[tuple[Word, list[int]]] = []
+        for cycle in traces:
+            here = [i for i, symbol in enumerate(cycle) if symbol.removesuffix("'") in places]
+            if here:
+                found.append((cycle, here))
+            else:
+                factor *= trace_of(model.product(cycle, algebra))
+        match [len(here) for _, here in found]:
+            case []:
+                constant += factor
+            case [1]:
+                for number, value in linear(found[0][0], found[0][1][0]).items():
+                    gradient[number] += factor * value
+            case [1, 1]:
+                left, right = (linear(cycle, here[0]) for cycle, here in found)
+                for one, x in left.items():
+                    for other, y in right.items():
+                        quadratic(one, other, factor * x * y)
+            case [2]:
+                ((cycle, (start, end)),) = found
+                left, right = entries(cycle[start]), entries(cycle[end])
+                inner = between(cycle[start + 1 : end], len(left[0]))
+                outer = between(cycle[end + 1 :] + cycle[:start], len(right[0]))
+                for i, row in enumerate(left):
+                    for j, one in enumerate(row):
+                        for k, column in enumerate(right):
+                            if inner[j][k]:
+                                for n, other in enumerate(column):
+                                    if outer[n][i]:
+                                        quadratic(one, other, factor * inner[j][k] * outer[n][i])
+            case _:
+                raise Rejected("the objective is not quadratic")
+    return minimum_of_quadratic(constant, gradient, hessian)
 
 
-def holds_semidefinite(matrix: Matrix) -> bool:
-    from .checker import elimination
+def hidden(algebra: Algebra, objective: Polynomial, over: tuple[str, ...]) -> bool:
+    """Whether a variable occurs inside the definition of another letter."""
+    inner = (algebra.definition(name) for name in algebra.names(objective))
+    return any(algebra.names(poly) & set(over) for poly in inner if poly is not None)
 
-    return elimination(matrix)[0]
+
+def trace_of(matrix: Matrix) -> Fraction:
+    return sum((matrix[i][i] for i in range(len(matrix))), Fraction(0))
 
 
-def _solve(matrix: Matrix, target: list[Fraction]) -> list[Fraction] | None:
-    """Some solution of a linear system, exactly; ``None`` if there is none."""
-    size = len(matrix)
-    work = [[*row, t] for row, t in zip(matrix, target, strict=True)]
-    if rank([row[:] for row in work]) != rank([row[:] for row in matrix]):
-        return None
-    pivots: list[int] = []
-    row = 0
-    for column in range(size):
-        found = next((i for i in range(row, size) if work[i][column]), None)
-        if found is None:
-            continue
-        work[row], work[found] = work[found], work[row]
-        work[row] = [x / work[row][column] for x in work[row]]
-        for i in range(size):
-            if i != row and work[i][column]:
-                factor = work[i][column]
-                work[i] = [x - factor * y for x, y in zip(work[i], work[row], strict=True)]
-        pivots.append(column)
-        row += 1
-    solution = [Fraction(0)] * size
-    for i, column in enumerate(pivots):
-        solution[column] = work[i][size]
-    if matrix_product(matrix, [[x] for x in solution]) != [[t] for t in target]:
-        return None
-    return solution
+def minimum_of_quadratic(constant: Fraction, gradient: list[Fraction], hessian: Matrix) -> Fraction | None:
+    """The infimum of c + g x + x H x / 2, by completing one square after the other; ``None`` for minus infinity."""
+    work = [[*row, g] for row, g in zip(hessian, gradient, strict=True)]
+    value = constant
+    for k, row in enumerate(work):
+        pivot = row[k]
+        if pivot < 0 or (pivot == 0 and any(row[k + 1 :])):
+            return None
+        if pivot:
+            value -= row[-1] ** 2 / (2 * pivot)
+            for i in range(k + 1, len(work)):
+                reduce_row(work, i, k, work[i][k] / pivot)
+    return value

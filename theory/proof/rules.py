@@ -71,7 +71,7 @@ class Proving:
                 known = next((k for k, s in self.established.items() if s in existing), None)
                 if known is None:
                     continue
-            data = {"letter": name} | ({} if known is None else {"because": known})
+            data = {"letter": name} if known is None else {"letter": name, "because": known}
             for side, product in (("left", algebra.times(symbol, inner)), ("right", algebra.times(inner, symbol))):
                 relation = Statement("zero", algebra.minus(product, unit))
                 if side == "left" or relation not in self.established.values():
@@ -82,6 +82,16 @@ class Proving:
 
     def matrix(self, expr: MatrixExpr) -> dict[str, Any]:
         return polynomial_json(self.translation.matrix(expr))
+
+    def inverse_relations(self, *statements: Statement) -> list[str]:
+        """The relations of the inverses that occur in some statements themselves."""
+        symbols: set[str] = set()
+        for poly in (poly for statement in statements for poly in statement.polynomials()):
+            for mono, traces, word in poly.terms:
+                symbols.update(name for name, _ in mono)
+                symbols.update(symbol.removesuffix("'") for cycle in (*traces, word or ()) for symbol in cycle)
+        sides = (f"{name}: {side} inverse" for name in sorted(symbols) for side in ("left", "right"))
+        return [name for name in sides if name in self.established]
 
     def refute(self, goal: Statement) -> None:
         """Raise :class:`Refutation` if the goal fails in one of a few exact examples."""
@@ -103,17 +113,22 @@ class Justification:
         """The data from which the checker replays the rule."""
         raise NotImplementedError
 
+    def rule_for(self, goal: Statement) -> str:
+        """The checker's name of the rule."""
+        return self.rule
+
 
 @dataclass(frozen=True)
 class Star(Justification):
     """``p = 0`` because ``p`` is a combination, with two-sided cofactors, of hypotheses and earlier equations.
 
-    ``using`` names them; left out, all hypotheses and all earlier equations may be used.
+    ``using`` names them (what makes an inverse in them an inverse need not be named); left out, all hypotheses and all
+    earlier equations may be used.
     """
 
     rule: ClassVar[str] = "star"
     using: tuple[str, ...] | None = None
-    limits: star.Limits = star.Limits()
+    limits: star.Limits = field(default_factory=star.Limits)
 
     def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
         if goal.kind != "zero":
@@ -121,10 +136,10 @@ class Star(Justification):
         proving.refute(goal)
         names: Any = proving.established
         if self.using is not None:
-            names = [*self.using, *(name for name in proving.established if name.endswith(" inverse"))]
-        unknown = [name for name in names if name not in proving.established]
-        if unknown:
-            raise StepFailed(f"nothing earlier is called {unknown[0]!r}")
+            unknown = [name for name in self.using if name not in proving.established]
+            if unknown:
+                raise StepFailed(f"nothing earlier is called {unknown[0]!r}")
+            names = [*self.using, *proving.inverse_relations(goal, *(proving.established[n] for n in self.using))]
         relations = {n: proving.established[n].target for n in names if proving.established[n].kind == "zero"}
         found = star.prove_zero(proving.translation.algebra, goal.target, relations, self.limits)
         if found.cofactors is None:
@@ -164,8 +179,10 @@ class Let(Justification):
     rule: ClassVar[str] = "let"
 
     def prepare(self, translation: Translation, says: st.Statement) -> None:
-        if not isinstance(says, st.Equal) or not isinstance(says.left, sp.MatrixSymbol):
-            raise StepFailed("an abbreviation is an equation with a fresh symbol on the left")
+        if not (
+            isinstance(says, st.Equal) and isinstance(says.left, sp.MatrixSymbol) and isinstance(says.right, MatrixExpr)
+        ):
+            raise StepFailed("an abbreviation is an equation of matrices with a fresh symbol on the left")
         translation.abbreviate(says.left, says.right)
 
     def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
@@ -357,3 +374,36 @@ class Dominance(Justification):
 
     def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
         return {}
+
+
+@dataclass(frozen=True)
+class ByFirstIntegral(Justification):
+    """A first integral Phi of dw/dt = rate(w): closed form, growth, equalisation or decay, as the step says.
+
+    The checker's rules of these names verify Phi' rate = 1, the signs and the dominated terms themselves.
+    """
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        return {}
+
+    def rule_for(self, goal: Statement) -> str:
+        return goal.kind
+
+
+@dataclass(frozen=True)
+class Differentiate(Justification):
+    """The derivative of f at X in an arbitrary direction D is tr(G^T D): G is the gradient."""
+
+    rule: ClassVar[str] = "gradient"
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        algebra = proving.translation.algebra
+        if goal.kind != "gradient":
+            raise StepFailed("not a statement about a gradient")
+        (name,), (gradient,) = goal.over, goal.at
+        proving.refute(goal)
+        direction = proving.translation.direction(name)
+        product = algebra.trace(algebra.times(algebra.transpose(gradient), algebra.symbol(direction)))
+        difference = algebra.minus(algebra.differential(goal.target, name, direction), product)
+        step = _require_zero(proving, difference, f"derivative in {name}")
+        return {"direction": direction, "identity": step}

@@ -105,6 +105,15 @@ def prove_zero(
     return Search(cofactors, algebra.zero(claim.shape), time.perf_counter() - started)
 
 
+def divided(algebra: Algebra, mono: Monomial, by: Monomial) -> Monomial | None:
+    """The quotient, or ``None`` if it would divide by a parameter that may be zero."""
+    powers = dict(mono)
+    result = monomial((*mono, *((name, -e) for name, e in by)))
+    if any(e < min(0, powers.get(name, 0)) and not algebra.nonzero(name) for name, e in result):
+        return None
+    return result
+
+
 def _accumulate(total: Cofactors, context: Context, value: Fraction) -> None:
     total[context] = total.get(context, Fraction(0)) + value
     if not total[context]:
@@ -142,6 +151,7 @@ class _Completion:
         self.relations: dict[tuple[str, bool], Polynomial] = {}
         self.basis: list[Element] = []
         self.scalars: list[Element] = []
+        self.spare: list[Element] = []  # without a leading word: only the linear search can use them
         self.pairs: list[tuple[int, int, Element, Element, Word, Word, Word, Word]] = []
         self.count = 0
 
@@ -166,12 +176,15 @@ class _Completion:
             _accumulate(total, context, -value)
         element = self.leading(rest, total)
         if element is None:
+            self.spare.append(Element(rest, (), (), (), Fraction(1), total))
             return False
         if rest.shape is None:
             self.scalars.append(element)
             return True
         self.basis.append(element)
-        for other in self.basis:
+        for other in self.basis if self._monic(element) else ():
+            if not self._monic(other):
+                continue
             for first, second in ((element, other),) if other is element else ((element, other), (other, element)):
                 for l1, r1, l2, r2 in overlaps(first.word or (), second.word or ()):
                     degree = len(l1) + len(first.word or ()) + len(r1)
@@ -181,7 +194,7 @@ class _Completion:
         return True
 
     def leading(self, poly: Polynomial, cofactors: Cofactors) -> Element | None:
-        """The element with its leading term; ``None`` if that term is not one invertible multiple of a word.
+        """The element with its leading term; ``None`` if that term is not one multiple of a word.
 
         A scalar is solved for its largest trace, or, without traces, for its monomial of highest degree.
         """
@@ -192,10 +205,11 @@ class _Completion:
         heads = [key for key in poly.terms if key[2] == top]
         if len(heads) != 1 or heads[0][1] or not top:
             return None
-        mono = heads[0][0]
-        if any(not self.algebra.nonzero(name) for name, _ in mono):
-            return None
-        return Element(poly, (), top, mono, poly.terms[heads[0]], cofactors)
+        return Element(poly, (), top, heads[0][0], poly.terms[heads[0]], cofactors)
+
+    def _monic(self, element: Element) -> bool:
+        """Whether the leading coefficient can be divided by, which critical pairs need."""
+        return all(self.algebra.nonzero(name) for name, _ in element.mono)
 
     def step(self) -> bool:
         """Resolve critical pairs until a new rule appears."""
@@ -276,20 +290,18 @@ class _Completion:
     def _hits(self, key: Key) -> Iterator[tuple[Element, Context]]:
         mono, traces, word = key
         for element in self.basis:
-            lead = element.word or ()
-            quotient = monomial((*mono, *((name, -e) for name, e in element.mono)))
-            yield from ((element, context) for context in occurrences(self.algebra, quotient, traces, word, lead))
+            quotient = divided(self.algebra, mono, element.mono)
+            if quotient is not None:
+                found = occurrences(self.algebra, quotient, traces, word, element.word or ())
+                yield from ((element, context) for context in found)
         for element in self.scalars:
             others = list(traces)
             if any(cycle not in others or others.remove(cycle) for cycle in element.traces):
                 continue
             powers = dict(mono)
-            if element.traces:
-                divisible = all(self.algebra.nonzero(name) for name, _ in element.mono)
-            else:
-                divisible = all(powers.get(name, 0) >= e > 0 for name, e in element.mono)
-            if divisible:
-                quotient = monomial((*mono, *((name, -e) for name, e in element.mono)))
+            quotient = divided(self.algebra, mono, element.mono)
+            visible = element.traces or all(powers.get(name, 0) >= e > 0 for name, e in element.mono)
+            if visible and quotient is not None:
                 yield element, Context("", False, quotient, tuple(others), (), (), True, word)
 
 
@@ -328,7 +340,7 @@ def _linear_search(
     algebra: Algebra, claim: Polynomial, search: _Completion, limits: Limits, started: float
 ) -> Cofactors | None:
     """Cofactors from the span of all rule instances up to a growing degree."""
-    elements = search.basis
+    elements = [*search.basis, *search.spare]
 
     def length(key: Key) -> int:
         return sum(map(len, key[1])) + len(key[2] or ())
@@ -369,8 +381,8 @@ def _instances(algebra: Algebra, key: Key, elements: list[Element]) -> Iterator[
     mono, traces, word = key
     for number, element in enumerate(elements):
         for (m, s, w), _ in element.poly.terms.items():
-            if w and not s and all(algebra.nonzero(name) for name, _ in m):
-                quotient = monomial((*mono, *((name, -e) for name, e in m)))
+            quotient = divided(algebra, mono, m) if w and not s else None
+            if w and quotient is not None:
                 yield from ((number, context) for context in occurrences(algebra, quotient, traces, word, w))
 
 

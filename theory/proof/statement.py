@@ -193,3 +193,84 @@ class Vanishing(Statement):
 
     def latex(self) -> str:
         return rf"\lim_{{{latex(self.variable)} \to \infty}} {latex(self.expression)} = 0"
+
+
+@dataclass(frozen=True)
+class GradientIs(Statement):
+    """``gradient`` is the gradient of the scalar ``objective`` in the matrix symbol ``variable``."""
+
+    objective: sp.Expr
+    variable: sp.MatrixSymbol
+    gradient: MatrixExpr
+
+    def latex(self) -> str:
+        return rf"\nabla_{{{latex(self.variable)}}} \left[ {latex(self.objective)} \right] = {latex(self.gradient)}"
+
+
+@dataclass(frozen=True)
+class FirstIntegral(Statement):
+    """Along ``dw/dt = rate(w)``, w > 0: ``integral(w(t)) = integral(w(0)) + t``, and the integral increases strictly.
+
+    So it determines w(t). ``w`` is ``variable``.
+    """
+
+    variable: sp.Symbol
+    rate: sp.Expr
+    integral: sp.Expr
+
+    def latex(self) -> str:
+        name = latex(self.variable)
+        return rf"\dot {name} = {latex(self.rate)} \;\Longrightarrow\; {latex(self.integral)} = a + t"
+
+
+@dataclass(frozen=True)
+class Growth(FirstIntegral):
+    """Every solution with w(0) > 0 exists for all t >= 0, increases strictly to infinity, and
+
+    ``coefficient * w(t)**exponent / t`` tends to 1.
+    """
+
+    coefficient: sp.Expr
+    exponent: int
+
+    def latex(self) -> str:
+        name = latex(self.variable)
+        power = rf"{latex(self.coefficient)} {name}(t)^{{{self.exponent}}}"
+        return rf"\dot {name} = {latex(self.rate)} \;\Longrightarrow\; {name}(t) \uparrow \infty,\quad {power} \sim t"
+
+
+@dataclass(frozen=True)
+class Equalisation(Growth):
+    """Of two solutions w >= v the ratio w/v decreases (strictly unless w = v) and tends to 1, with
+
+    ``1 <= (w/v)**k <= 1 + (integral(w(0)) - integral(v(0))) / (coefficient * v**k)``, k the exponent.
+    """
+
+    def latex(self) -> str:
+        name, k = latex(self.variable), self.exponent
+        return (
+            rf"{name}(0) \ge v(0) \;\Longrightarrow\; \frac{{{name}}}{{v}} \downarrow 1,\quad "
+            rf"1 \le \left(\frac{{{name}}}{{v}}\right)^{{{k}}} \le 1 + \frac{{\Phi({name}(0)) - \Phi(v(0))}}"
+            rf"{{{latex(self.coefficient)} v^{{{k}}}}},\quad \Phi({name}) = {latex(self.integral)}"
+        )
+
+
+@dataclass(frozen=True)
+class Decay(Growth):
+    """The sum of ``quantity(w_j(t))`` over ``count`` solutions, times ``(t / coefficient)**(power / exponent)``,
+
+    tends to ``count * limit``.
+    """
+
+    quantity: sp.Expr
+    power: int
+    limit: sp.Expr
+    count: sp.Expr
+
+    def latex(self) -> str:
+        name = latex(self.variable)
+        power = latex(sp.Rational(self.power, self.exponent))
+        base = rf"\left(\frac{{{latex(self.coefficient)}}}{{t}}\right)^{{{power}}}"
+        each = latex(self.quantity.xreplace({self.variable: sp.Symbol(f"{self.variable.name}_j")}))
+        total = latex(sp.Mul(self.limit, self.count, evaluate=False))
+        return rf"\sum_{{j=1}}^{{{latex(self.count)}}} {each} \;\sim\; {total} {base},\quad \dot {name}_j = \ldots"

@@ -8,9 +8,11 @@ naming the subexpression.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import sympy as sp
 from sympy.matrices.expressions.diagonal import DiagMatrix
@@ -20,12 +22,15 @@ from sympy.matrices.expressions.special import OneMatrix
 
 from . import statement as st
 from .checker import (
+    MAX_EXPONENT,
     UNIT,
     Algebra,
     Calculus,
     Commutative,
     Dimension,
     Letter,
+    Malformed,
+    Motion,
     Polynomial,
     Range,
     Statement,
@@ -37,6 +42,23 @@ from .checker import (
 
 class Untranslatable(ValueError):
     """The expression, or part of it, has no reading in the normal form; the message names the part."""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _untranslatable(read: Callable[P, R]) -> Callable[P, R]:
+    """Sizes that clash and limits that are met are reported like everything else that has no reading."""
+
+    @wraps(read)
+    def reading(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return read(*args, **kwargs)
+        except Malformed as error:
+            raise Untranslatable(str(error)) from error
+
+    return reading
 
 
 class Translation:
@@ -63,14 +85,19 @@ class Translation:
         definitions: Mapping[Any, Any] | None = None,
     ) -> None:
         self.algebra = Algebra({symbol.name: bounds for symbol, bounds in parameters.items()})
+        self._parameters = {symbol.name: symbol for symbol in parameters}
+        if len(self._parameters) < len(parameters):
+            raise Untranslatable("two parameters have the same name")
         self.symmetric = {symbol.name for symbol in symmetric}
         self.sources: dict[str, sp.Basic] = {}
+        self.directions: set[str] = set()  # letters for arbitrary directions of derivatives
         self._definitions = dict(definitions or {})
-        self._defined: dict[Any, Polynomial] = {}
+        self._defined: dict[Any, Polynomial | None] = {}  # None while it is being read
         self._dimensions: dict[Any, Dimension] = {}
         self._inverses: dict[Polynomial, str] = {}
 
     # ---- scalars
+    @_untranslatable
     def scalar(self, expr: Any) -> Polynomial:
         """A scalar expression as a polynomial in traces."""
         algebra = self.algebra
@@ -101,15 +128,30 @@ class Translation:
         raise Untranslatable(f"no reading of the scalar {expr}")
 
     def _parameter(self, symbol: sp.Symbol) -> str:
-        if symbol.name not in self.algebra.parameters:
+        known = self._parameters.get(symbol.name)
+        if known is None:
             raise Untranslatable(f"the symbol {symbol} has no declared range")
+        if known != symbol:
+            raise Untranslatable(f"two symbols are called {symbol}, with different assumptions")
         return symbol.name
 
     def _scalar_power(self, base: Polynomial, exponent: int) -> Polynomial:
+        self._require_small(exponent)
         total = self.algebra.scalar({(): Fraction(1)})
         for _ in range(exponent):
             total = self.algebra.times(total, base)
         return total
+
+    @staticmethod
+    def _require_small(exponent: int) -> None:
+        if exponent > MAX_EXPONENT:
+            raise Untranslatable(f"an exponent beyond {MAX_EXPONENT}")
+
+    def _fresh(self, name: str) -> str:
+        """A name that the translation gives; no symbol of the user may have it, or the two would be confused."""
+        if name in self.algebra.letters or name in self.algebra.parameters or name in self.algebra.reciprocals:
+            raise Untranslatable(f"the name {name} is reserved; rename the symbol that has it")
+        return name
 
     def _reciprocal(self, base: Polynomial) -> Polynomial:
         if not base.terms:
@@ -120,7 +162,7 @@ class Translation:
                 return self.algebra.scalar({tuple((name, -e) for name, e in mono): 1 / value})
         name = self._inverses.get(base)
         if name is None:
-            name = f"rec{len(self.algebra.reciprocals) + 1}"
+            name = self._fresh(f"rec{len(self.algebra.reciprocals) + 1}")
             self._inverses[base] = name
             self.algebra.reciprocals[name] = base
         return self.algebra.scalar({((name, 1),): Fraction(1)})
@@ -163,6 +205,7 @@ class Translation:
         raise Untranslatable(f"no reading of {expr} as a rational function of {entry}")
 
     # ---- matrices
+    @_untranslatable
     def matrix(self, expr: Any) -> Polynomial:
         """A matrix expression as a polynomial in words."""
         algebra = self.algebra
@@ -211,28 +254,45 @@ class Translation:
 
     def _definition(self, symbol: Any) -> Polynomial:
         if symbol not in self._defined:
+            self._defined[symbol] = None
             meaning = self._definitions[symbol]
             matrix = isinstance(meaning, MatrixExpr)
             if matrix != isinstance(symbol, MatrixExpr) or (matrix and meaning.shape != symbol.shape):
                 raise Untranslatable(f"the definition of {symbol} has another shape")
             self._defined[symbol] = self.matrix(meaning) if matrix else self.scalar(meaning)
-        return self._defined[symbol]
+        found = self._defined[symbol]
+        if found is None:
+            raise Untranslatable(f"the definition of {symbol} leads back to {symbol}")
+        return found
 
     def abbreviate(self, symbol: sp.MatrixSymbol, meaning: MatrixExpr) -> None:
         """Make a fresh matrix symbol a letter that stands for an expression."""
         inner = self.matrix(meaning)
+        if inner.shape is None:
+            raise Untranslatable(f"{symbol} abbreviates a scalar")
         if symbol.name in self.algebra.letters or inner.shape != self._shape(symbol) or not valid_name(symbol.name):
             raise Untranslatable(f"{symbol} is not a fresh symbol of the shape of what it abbreviates")
         symmetric = inner.shape[0] == inner.shape[1] and self.algebra.transpose(inner) == inner
         self.algebra.letters[symbol.name] = Letter(*inner.shape, symmetric=symmetric, equals=inner)
         self.sources[symbol.name] = symbol
 
+    def direction(self, name: str) -> str:
+        """A fresh letter of the shape of another one, for derivatives in an arbitrary direction."""
+        algebra, fresh = self.algebra, f"d{name}"
+        while fresh in algebra.letters or fresh in algebra.parameters:
+            fresh = f"d{fresh}"
+        algebra.letters[fresh] = Letter(algebra.letter(name).rows, algebra.letter(name).cols)
+        self.directions.add(fresh)
+        return fresh
+
     def _shape(self, expr: MatrixExpr) -> tuple[Dimension, Dimension]:
         return self.dimension(expr.shape[0]), self.dimension(expr.shape[1])
 
-    def _symbol(self, name: str, source: sp.Basic, rows: Any, cols: Any, symmetric: bool = False) -> Polynomial:
+    def _symbol(self, name: str, source: MatrixExpr, rows: Any, cols: Any, symmetric: bool = False) -> Polynomial:
         known = self.algebra.letters.get(name)
-        if known is not None and known.equals is not None:
+        if isinstance(self.sources.get(name, source), sp.MatrixSymbol) != isinstance(source, sp.MatrixSymbol):
+            raise Untranslatable(f"two different objects are called {name}")
+        if known is not None and known.equals is not None and (known.rows, known.cols) == self._shape(source):
             return self.algebra.symbol(name)
         letter = Letter(self.dimension(rows), self.dimension(cols), symmetric or name in self.symmetric)
         if not valid_name(name):
@@ -246,13 +306,15 @@ class Translation:
         rows = self.dimension(size)
         if rows == UNIT:
             return self.algebra.identity(UNIT)
-        name = f"ones({size})"
-        self.algebra.letters[name] = Letter(rows, UNIT, ones=True)
+        name, letter = f"ones({size})", Letter(rows, UNIT, ones=True)
+        if self.algebra.letters.setdefault(name, letter) != letter:
+            raise Untranslatable(f"the name {name} is reserved; rename the symbol that has it")
         return self.algebra.symbol(name)
 
     def _matrix_power(self, base: Polynomial, exponent: int) -> Polynomial:
         if base.shape is None or base.shape[0] != base.shape[1]:
             raise Untranslatable("power of a rectangular matrix")
+        self._require_small(exponent)
         total = self.algebra.identity(base.shape[0])
         for _ in range(exponent):
             total = self.algebra.times(total, base)
@@ -267,7 +329,7 @@ class Translation:
             return algebra.times(self._reciprocal(scalar), algebra.identity(inner.shape[0]))
         name = self._inverses.get(inner)
         if name is None:
-            name = f"inv{sum(letter.inverse_of is not None for letter in algebra.letters.values()) + 1}"
+            name = self._fresh(f"inv{sum(x.inverse_of is not None for x in algebra.letters.values()) + 1}")
             symmetric = algebra.transpose(inner) == inner
             algebra.letters[name] = Letter(*inner.shape, symmetric=symmetric, inverse_of=inner)
             self._inverses[inner] = name
@@ -276,6 +338,13 @@ class Translation:
     # ---- statements
     def statement(self, statement: st.Statement) -> Statement:
         """The normal form of a statement; equality and identity move everything to one side."""
+        found = self._statement(statement)
+        for name in (*found.over, *found.other_over):
+            if f"diag({name})" in self.algebra.names(*found.polynomials()):
+                raise Untranslatable(f"{name} is bound, but occurs in diag({name}), which is a letter of its own")
+        return found
+
+    def _statement(self, statement: st.Statement) -> Statement:
         algebra = self.algebra
         match statement:
             case st.Equal(left, right):
@@ -318,6 +387,17 @@ class Translation:
                 return Statement("vanishes", calculus=self.calculus(left - right, variable))
             case st.Increasing(expression, variable):
                 return Statement("increasing", calculus=self.calculus(expression, variable))
+            case st.GradientIs(objective, variable, gradient):
+                over = self._variables((variable,))
+                return Statement("gradient", self.scalar(objective), over=over, at=(self.matrix(gradient),))
+            case st.Decay():
+                return self._motion("decay", statement)
+            case st.Equalisation():
+                return self._motion("equalisation", statement)
+            case st.Growth():
+                return self._motion("growth", statement)
+            case st.FirstIntegral():
+                return self._motion("first-integral", statement)
             case st.Vanishing(expression, variable):
                 return Statement("tends", calculus=self.calculus(expression, variable))
             case _:
@@ -327,6 +407,20 @@ class Translation:
         for symbol in symbols:
             self.matrix(symbol)
         return tuple(symbol.name for symbol in symbols)
+
+    def _motion(self, kind: str, statement: st.FirstIntegral) -> Statement:
+        generators: dict[str, tuple[Any, ...]] = {}
+        integral = self._tree(statement.integral, generators)
+        motion = Motion(self._tree(statement.rate, generators))
+        if isinstance(statement, st.Growth):
+            coefficient = self._tree(sp.sympify(statement.coefficient, strict=True), generators)
+            motion = replace(motion, coefficient=coefficient, exponent=statement.exponent)
+        if isinstance(statement, st.Decay):
+            parts = (statement.quantity, statement.limit, statement.count)
+            quantity, limit, count = (self._tree(sp.sympify(part, strict=True), generators) for part in parts)
+            motion = replace(motion, quantity=quantity, power=statement.power, limit=limit, count=count)
+        calculus = Calculus(self._parameter(statement.variable), tuple(sorted(generators.items())), integral)
+        return Statement(kind, calculus=calculus, motion=motion)
 
     # ---- scalar calculus
     def calculus(self, expr: Any, variable: sp.Symbol) -> Calculus:
@@ -343,7 +437,7 @@ class Translation:
         if isinstance(expr, sp.Add | sp.Mul):
             operator = "+" if isinstance(expr, sp.Add) else "*"
             return (operator, *(self._tree(part, generators) for part in expr.args))
-        if isinstance(expr, sp.Derivative) and all(count == 1 for _, count in expr.variable_count):
+        if isinstance(expr, sp.Derivative) and all(isinstance(symbol, sp.Symbol) for symbol in expr.variables):
             tree = self._tree(expr.expr, generators)
             for symbol in expr.variables:
                 tree = ("D", tree, self._parameter(symbol))

@@ -1,0 +1,140 @@
+"""Experiments: named simulations beside what theory predicts, with numbers as JSON and a figure."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .prediction import Input, Values, read
+from .registry import UnknownName
+from .store import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Numbers = dict[str, Any]
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A simulation: ``run(values, seed, progress)`` gives its numbers, ``figure(numbers)`` draws them.
+
+    The numbers are JSON, with ``converged`` and, where that is false, the ``reason``. The figure and the ``summary`` (a
+    few lines of text) are made from them alone. ``progress`` is called with a word after each of the ``stages``.
+    """
+
+    name: str
+    says: str
+    inputs: tuple[Input, ...]
+    stages: Callable[[Values], int]
+    run: Callable[[Values, int, Progress], Numbers]
+    summary: Callable[[Numbers], list[str]]
+    figure: Callable[[Numbers], Figure]
+
+
+# The module of each experiment, which defines it as EXPERIMENT.
+EXPERIMENTS = {"central-path": "central_path"}
+
+
+def find(name: str) -> Experiment:
+    """The experiment with this name.
+
+    Raises:
+        UnknownName: naming those that there are.
+    """
+    if name not in EXPERIMENTS:
+        raise UnknownName(f"no experiment is called {name!r}; known: {', '.join(EXPERIMENTS)}")
+    found: Experiment = import_module(f".{EXPERIMENTS[name]}", __package__).EXPERIMENT
+    return found
+
+
+def simulate(name: str, /, *, seed: int = 0, out: Path | str | None = None, **inputs: Any) -> Numbers:
+    """Run an experiment and return its numbers; with ``out``, a folder, also save them and the figure there.
+
+    Inputs are numbers, sequences of numbers, or texts as after ``--set``. The same inputs and seed give the same.
+
+    Raises:
+        UnknownName: if there is no such experiment.
+        ValueError: in one line, for inputs that are unknown or out of range.
+
+    Examples:
+        >>> numbers = simulate("central-path", C=3, N=4, p=3, w0=(2, 1), t_end=100, steps=40)
+        >>> numbers["converged"], numbers["max_relative_deviation"] < 1e-6
+        (True, True)
+    """
+    experiment = find(name)
+    if out is not None:
+        Path(out).mkdir(parents=True, exist_ok=True)  # before the work, not after it
+    numbers = run(experiment, read(experiment.inputs, inputs), seed)
+    if out is not None:
+        save(experiment, numbers, Path(out))
+    return numbers
+
+
+def run(experiment: Experiment, values: Values, seed: int, progress: Progress = lambda stage: None) -> Numbers:
+    """The numbers of an experiment for exact values of its inputs."""
+    return {"experiment": experiment.name, "seed": seed} | experiment.run(values, seed, progress)
+
+
+def save(experiment: Experiment, numbers: Numbers, folder: Path) -> list[Path]:
+    """Write the numbers, and the figure as PNG and PDF if the simulation converged; each file whole or not at all.
+
+    Raises:
+        OSError: if the folder cannot be written to.
+    """
+    paths = [folder / f"{experiment.name}.json"]
+    text = json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(paths[0], text + "\n")
+    if not numbers["converged"]:
+        return paths
+    import matplotlib as mpl
+
+    # Neither a date nor a version in the files: the same numbers give the same bytes.
+    unsaid: dict[str, tuple[str, ...]] = {"png": ("Software",), "pdf": ("CreationDate", "Producer", "Creator")}
+    with mpl.rc_context(dict(STYLE)):
+        drawn = experiment.figure(numbers)
+        for suffix, keys in unsaid.items():
+            buffer = io.BytesIO()
+            drawn.savefig(buffer, format=suffix, metadata=dict.fromkeys(keys))
+            paths.append(folder / f"{experiment.name}.{suffix}")
+            _write_bytes(paths[-1], buffer.getvalue())
+    return paths
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+# What all figures share: the colours of Okabe & Ito, which colour-blind readers tell apart; serif letters.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLE: Mapping[str, Any] = {
+    "font.family": "STIXGeneral",
+    "mathtext.fontset": "stix",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "figure.dpi": 200,
+    "pdf.fonttype": 42,
+    "axes.axisbelow": True,
+}

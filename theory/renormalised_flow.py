@@ -1,0 +1,583 @@
+"""Gradient flow of the least-squares loss on whitened features, and what it does to the SNR matrix.
+
+Features X (p x C N) are kept on {Sigma_W(X) = I}: a matrix of velocities G is projected on the tangent space, which is
+the kernel of the derivative of Sigma_W,
+
+    Proj(G) = G - S R,    R = X - M Y,    S = (G R^T + R G^T) / (2 C N)        (Han, Papyan & Donoho 2022).
+
+On that set the SNR matrix is Mbar, the class means minus the global mean. Taking a step along the unprojected gradient
+and whitening again is a different flow: it moves the singular values by w / (C N (C + w^2)).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import sympy as sp
+from sympy.matrices.expressions.diagonal import DiagMatrix
+from sympy.matrices.expressions.matexpr import MatrixExpr
+
+from . import central_path
+from .derivation import Derivation, Hypothesis, Setting, Step
+from .proof.certificate import Values
+from .proof.checker import Range, matrix_product
+from .proof.rules import CompletedSquare, Conjunction, Differentiate, Gram, Let, Rewrite, Shift, Square, Star
+from .proof.statement import AllOf, Equal, GradientIs, Invertible, Minimum, PositiveDefinite, PositiveSemidefinite
+from .statistics import ClassData, Rows, balanced, random_matrix
+from .symbols import C, N, frobenius_squared, ones, ones_row, p, quadratic
+
+
+@dataclass(frozen=True)
+class WhitenedFeatures:
+    """Balanced class data with Sigma_W = I; ``data.features`` is X (p x C N)."""
+
+    data: ClassData
+
+    @property
+    def state(self) -> sp.MatrixSymbol:
+        return self.data.features
+
+    @property
+    def direction(self) -> sp.MatrixSymbol:
+        """D (p x C N), a tangent direction."""
+        return sp.MatrixSymbol("D", p, C * N)
+
+    @property
+    def velocity(self) -> sp.MatrixSymbol:
+        """G (p x C N), any matrix."""
+        return sp.MatrixSymbol("G", p, C * N)
+
+    @property
+    def residuals(self) -> MatrixExpr:
+        """R = X - M Y."""
+        return self.data.features - self.data.class_means * self.data.one_hot
+
+    def covariance(self, features: MatrixExpr) -> MatrixExpr:
+        """Sigma_W of other features with the same labels."""
+        residuals = features - features * self.data.one_hot.T * self.data.one_hot / N
+        return residuals * residuals.T / (C * N)
+
+    def derivative_of_covariance(self, direction: MatrixExpr) -> MatrixExpr:
+        """The derivative of Sigma_W at X: (D R^T + R D^T) / (C N)."""
+        return (direction * self.residuals.T + self.residuals * direction.T) / (C * N)
+
+    def multiplier(self, velocity: MatrixExpr) -> MatrixExpr:
+        """S = (G R^T + R G^T) / (2 C N), symmetric."""
+        return (velocity * self.residuals.T + self.residuals * velocity.T) / (2 * C * N)
+
+    def projection(self, velocity: MatrixExpr) -> MatrixExpr:
+        """Proj(G) = G - S R."""
+        return velocity - self.multiplier(velocity) * self.residuals
+
+    @property
+    def white(self) -> Hypothesis:
+        """Sigma_W(X) = I."""
+        covariance = self.data.within_covariance
+        return Hypothesis("white", Equal(covariance, sp.Identity(p)), "the features are whitened: Sigma_W(X) = I")
+
+    @property
+    def tangent(self) -> Hypothesis:
+        """D is tangent to {Sigma_W = I} at X."""
+        zero = sp.ZeroMatrix(p, p)
+        return Hypothesis(
+            "tangent",
+            Equal(self.derivative_of_covariance(self.direction), zero),
+            "D is tangent: the derivative of Sigma_W in the direction D vanishes",
+        )
+
+
+def whitened() -> WhitenedFeatures:
+    return WhitenedFeatures(balanced(sp.MatrixSymbol("X", p, C * N)))
+
+
+def tangent_setting(
+    flow: WhitenedFeatures,
+    parameters: Mapping[sp.Symbol, Range],
+    hypotheses: tuple[Hypothesis, ...],
+    definitions: Mapping[Any, Any] | None = None,
+) -> Setting:
+    """Whitened features, any matrix G of velocities, a tangent direction D, a step ``epsilon``."""
+
+    def sample(rng: random.Random) -> Values:
+        values = dict(central_path.sample(rng))
+        snr = central_path.signal_to_noise()
+        root, features, one_hot = (values.pop(s) for s in (snr.root, snr.data.features, snr.data.one_hot))
+        rows = [[root[i][i] * x for x in row] for i, row in enumerate(features)]  # Sigma_W = I
+        dim, total = len(rows), len(rows[0])
+        any_direction = random_matrix(rng, dim, total)
+        return {
+            **values,
+            flow.state: rows,
+            flow.data.one_hot: one_hot,
+            flow.velocity: random_matrix(rng, dim, total),
+            flow.direction: tangent_part(any_direction, rows, one_hot, values[N]),
+            EPSILON: Fraction(rng.randint(1, 5), 3),
+        }
+
+    return Setting(parameters, hypotheses, sample, definitions=definitions or {})
+
+
+EPSILON = sp.Symbol("epsilon", real=True, positive=True)
+
+
+def tangent_part(direction: Any, features: Any, one_hot: Any, per_class: int) -> Any:
+    """A tangent direction, exactly: A (X - M Y) with A antisymmetric, plus anything constant within classes."""
+    dim, total = len(features), len(features[0])
+    means = matrix_product(features, [list(column) for column in zip(*one_hot, strict=True)])
+    spread = matrix_product([[x / per_class for x in row] for row in means], one_hot)
+    residuals = [[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(features, spread, strict=True)]
+    turn = [[direction[i][j] - direction[j][i] for j in range(dim)] for i in range(dim)]
+    shift = matrix_product([row[: len(one_hot)] for row in direction], one_hot)
+    moved = matrix_product(turn, residuals)
+    return [[moved[i][s] + shift[i][s] for s in range(total)] for i in range(dim)]
+
+
+def tangent_projection(flow: WhitenedFeatures, where: Setting) -> Derivation:
+    """Proj(G) is tangent, and G - Proj(G) is orthogonal to every tangent direction."""
+    direction, velocity = flow.direction, flow.velocity
+    zero, multiplier = sp.ZeroMatrix(p, p), flow.multiplier(velocity)
+    projected = flow.projection(velocity)
+    moved = flow.covariance(flow.state + EPSILON * direction)
+    expansion = (
+        flow.data.within_covariance
+        + EPSILON * flow.derivative_of_covariance(direction)
+        + EPSILON**2 * flow.covariance(direction)
+    )
+    normal = sp.Trace((velocity - projected) * direction.T)
+    return Derivation(
+        "The orthogonal projection on the tangent space of whitened features",
+        where,
+        (
+            Step(
+                "residuals",
+                Equal(flow.residuals * flow.data.one_hot.T, sp.ZeroMatrix(p, C)),
+                "Deviations from the class means sum to zero within each class.",
+                Star(("one-hot rows",)),
+            ),
+            Step(
+                "norm of the residuals",
+                Equal(flow.residuals * flow.residuals.T, C * N * sp.Identity(p)),
+                "This is Sigma_W(X) = I.",
+                Star(("white",)),
+            ),
+            Step(
+                "derivative",
+                Equal(moved, expansion),
+                "Sigma_W is quadratic in the features, so this expansion is exact; its linear term is the derivative, "
+                "and the tangent space is where it vanishes.",
+                Star(("one-hot rows",)),
+            ),
+            Step(
+                "projection is tangent",
+                Equal(flow.derivative_of_covariance(projected), zero),
+                "(G - S R) R^T + R (G - S R)^T = G R^T + R G^T - 2 C N S = 0, because R R^T = C N I.",
+                Star(),
+            ),
+            Step(
+                "remainder",
+                Equal(normal, sp.Trace(multiplier * flow.derivative_of_covariance(direction)) * C * N / 2),
+                "G - Proj(G) = S R and S is symmetric: tr(S R D^T) is half of tr(S (R D^T + D R^T)).",
+                Star(("one-hot rows",)),
+            ),
+            Step(
+                "remainder is normal",
+                Equal(normal, sp.S.Zero),
+                "D is tangent, so the bracket vanishes.",
+                Star(("remainder", "tangent")),
+            ),
+            Step(
+                "projection",
+                AllOf(
+                    (
+                        Equal(moved, expansion),
+                        Equal(flow.derivative_of_covariance(projected), zero),
+                        Equal(normal, sp.S.Zero),
+                    )
+                ),
+                "Tangent, and orthogonal to every tangent direction: that is the orthogonal projection.",
+                Conjunction(("derivative", "projection is tangent", "remainder is normal")),
+            ),
+        ),
+    )
+
+
+# ------------------------------------------------------------------------------- the flow in the singular values
+
+
+@dataclass(frozen=True)
+class SingularValueFlow:
+    """Gradient flow of L_LS on whitened features, written in class means and residuals.
+
+    Every X with Sigma_W(X) = I is X = R + Mbar Y + mu 1^T with R Y^T = 0 and R R^T = C N I; Mbar is then its SNR matrix,
+    in its singular value decomposition U diag(w) V^T.
+    """
+
+    snr: central_path.SignalToNoise
+
+    @property
+    def state(self) -> sp.MatrixSymbol:
+        """X, free."""
+        return sp.MatrixSymbol("X", p, C * N)
+
+    @property
+    def residuals(self) -> sp.MatrixSymbol:
+        """R (p x C N)."""
+        return sp.MatrixSymbol("R", p, C * N)
+
+    @property
+    def mean(self) -> sp.MatrixSymbol:
+        """mu (p x 1)."""
+        return sp.MatrixSymbol("mu", p, 1)
+
+    @property
+    def means(self) -> MatrixExpr:
+        """U diag(w) V^T."""
+        return self.snr.left * DiagMatrix(self.snr.values) * self.snr.right.T
+
+    @property
+    def features(self) -> MatrixExpr:
+        """R + U diag(w) V^T Y + mu 1^T."""
+        return self.residuals + self.means * self.snr.data.one_hot + self.mean * ones_row(C * N)
+
+    def data(self, features: Any) -> ClassData:
+        return ClassData(features, self.snr.data.one_hot, N * sp.Identity(C), C * N)
+
+    def loss(self, features: Any) -> sp.Expr:
+        """L_LS(X) = (C-1)/(2C) - tr(Mbar^T Sigma_T^{-1} Mbar) / (2 C^2)."""
+        data = self.data(features)
+        fit = sp.Trace(data.centred_means.T * data.total_covariance.inv() * data.centred_means)
+        return (C - 1) / (2 * C) - fit / (2 * C**2)
+
+    def gradient(self, features: Any) -> MatrixExpr:
+        """K Mbar Mbar^T K (X - mu 1^T) / (C^3 N) - K Mbar (Y - 1 1^T / C) / (C^2 N), with K = Sigma_T^{-1}."""
+        data = self.data(features)
+        inverse, means = data.total_covariance.inv(), data.centred_means
+        deviations = data.features - data.global_mean * ones_row(C * N)
+        return inverse * means * means.T * inverse * deviations / (C**3 * N) - inverse * means * self.labels / C**2
+
+    @property
+    def gradient_statement(self) -> GradientIs:
+        """The gradient of L_LS at every X."""
+        return GradientIs(self.loss(self.state), self.state, self.gradient(self.state))
+
+    @property
+    def weights(self) -> sp.MatrixSymbol:
+        """W (C x p), free."""
+        return sp.MatrixSymbol("W", C, p)
+
+    @property
+    def bias(self) -> sp.MatrixSymbol:
+        """b (C x 1), free."""
+        return sp.MatrixSymbol("b", C, 1)
+
+    @property
+    def best_weights(self) -> MatrixExpr:
+        """W_LS = Mbar^T Sigma_T^{-1} / C."""
+        data = self.data(self.state)
+        return data.centred_means.T * data.total_covariance.inv() / C
+
+    @property
+    def objective(self) -> sp.Expr:
+        """||W X + b 1^T - Y||_F^2 / (2 C N)."""
+        errors = self.weights * self.state + self.bias * ones_row(C * N) - self.snr.data.one_hot
+        return frobenius_squared(errors) / (2 * C * N)
+
+    @property
+    def minimum(self) -> Minimum:
+        """L_LS(X) is the minimum of the squared error over W and b."""
+        offset = ones(C) / C - self.best_weights * self.data(self.state).global_mean
+        at = (self.best_weights, offset)
+        return Minimum(self.objective, (self.weights, self.bias), at, self.loss(self.state))
+
+    @property
+    def labels(self) -> MatrixExpr:
+        """(Y - 1 1^T / C) / N: features times its transpose are the centred class means."""
+        return (self.snr.data.one_hot - ones(C) * ones_row(C * N) / C) / N
+
+    def projection(self, velocity: MatrixExpr) -> MatrixExpr:
+        """Proj(G) = G - (G R^T + R G^T) R / (2 C N)."""
+        residuals = self.residuals
+        return velocity - (velocity * residuals.T + residuals * velocity.T) * residuals / (2 * C * N)
+
+    @property
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        lemma, identity = "singular value decomposition", sp.Identity(C - 1)
+        left, right, residuals = self.snr.left, self.snr.right, self.residuals
+        return (
+            *self.snr.data.hypotheses,
+            Hypothesis(
+                "residuals",
+                Equal(residuals * self.snr.data.one_hot.T, sp.ZeroMatrix(p, C)),
+                "R holds the deviations from the class means",
+            ),
+            Hypothesis(
+                "white",
+                Equal(residuals * residuals.T, C * N * sp.Identity(p)),
+                "the features are whitened: Sigma_W(X) = I",
+            ),
+            Hypothesis("left vectors", Equal(left.T * left, identity), "U has orthonormal columns", lemma=lemma),
+            Hypothesis("right vectors", Equal(right.T * right, identity), "V has orthonormal columns", lemma=lemma),
+            Hypothesis(
+                "centred",
+                Equal(right.T * ones(C), sp.ZeroMatrix(C - 1, 1)),
+                "the columns of V are orthogonal to 1, as centred class means are",
+                lemma=lemma,
+            ),
+            Hypothesis(
+                "differentiable",
+                Invertible(self.data(self.state).total_covariance),
+                "where L_LS is differentiated the total covariance is invertible (an open condition on X)",
+            ),
+        )
+
+
+def flow_setting(
+    flow: SingularValueFlow,
+    parameters: Mapping[sp.Symbol, Range],
+    definitions: Mapping[Any, Any] | None = None,
+) -> Setting:
+    """Whitened features in class means and residuals."""
+
+    def sample(rng: random.Random) -> Values:
+        values = dict(central_path.sample(rng))
+        snr = flow.snr
+        root, features, one_hot = values.pop(snr.root), values.pop(snr.data.features), values[snr.data.one_hot]
+        white = [[root[i][i] * x for x in row] for i, row in enumerate(features)]
+        averages = matrix_product([[x / values[N] for x in row] for row in white], transposed(one_hot))
+        spread = matrix_product(averages, one_hot)
+        residuals = [[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(white, spread, strict=True)]
+        mean = [[sum(row, Fraction(0)) / len(row)] for row in white]
+        extra = {EPSILON: Fraction(rng.randint(1, 5), 3)}
+        extra |= {sp.MatrixSymbol(name, p, p): random_matrix(rng, len(white), len(white)) for name in ("Q", "Z")}
+        extra |= {flow.weights: random_matrix(rng, values[C], len(white)), flow.bias: random_matrix(rng, values[C], 1)}
+        return {**values, **extra, flow.residuals: residuals, flow.mean: mean, flow.state: white}
+
+    return Setting(parameters, flow.hypotheses, sample, definitions=definitions or {})
+
+
+def transposed(rows: Rows) -> Rows:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _covariance_steps(flow: SingularValueFlow) -> tuple[Step, ...]:
+    """Gradient, class means and total covariance; K Mbar = C U diag(w) (C I + diag(w)^2)^{-1} V^T."""
+    snr, data = flow.snr, flow.data(flow.features)
+    diagonal, left, right = DiagMatrix(snr.values), snr.left, snr.right
+    inverse = data.total_covariance.inv()
+    spread = sp.Identity(p) + left * diagonal**2 * left.T / C
+    return (
+        Step(
+            "gradient",
+            flow.gradient_statement,
+            "Differentiate L_LS in X: d K = -K d Sigma_T K.",
+            Differentiate(),
+        ),
+        Step("class means", Equal(data.centred_means, flow.means), "R and mu do not enter.", Star()),
+        Step("total covariance", Equal(spread, data.total_covariance), "Sigma_T = Sigma_W + Mbar Mbar^T / C.", Star()),
+        Step(
+            "squares of left vectors",
+            PositiveSemidefinite(left * diagonal**2 * left.T / C),
+            "U diag(w)^2 U^T is a Gram matrix.",
+            Gram((Square(1 / C, left * diagonal),)),
+        ),
+        Step(
+            "spread is positive definite",
+            PositiveDefinite(spread),
+            "A psd matrix plus the identity.",
+            Shift("squares of left vectors", sp.S.One),
+        ),
+        Step(
+            "total covariance is positive definite",
+            PositiveDefinite(data.total_covariance),
+            "The same matrix; so K = Sigma_T^{-1} exists.",
+            Rewrite("spread is positive definite", "total covariance"),
+        ),
+        Step(
+            "squares of singular values",
+            PositiveSemidefinite(diagonal * diagonal.T),
+            "diag(w)^2 is a square.",
+            Gram((Square(1, diagonal),)),
+        ),
+        Step(
+            "resolvent",
+            PositiveDefinite(C * sp.Identity(C - 1) + diagonal**2),
+            "C > 0, so C I + diag(w)^2 is invertible.",
+            Shift("squares of singular values", C),
+        ),
+        Step(
+            "inverse of the total covariance",
+            Equal(inverse * spread, sp.Identity(p)),
+            "K Sigma_T = I.",
+            Star(("total covariance",)),
+        ),
+        Step(
+            "inverse on left vectors",
+            Equal(inverse * left, C * left * snr.resolvent),
+            "Apply the last equation to U: K U (C I + diag(w)^2) = C U.",
+            Star(("inverse of the total covariance", "left vectors")),
+        ),
+    )
+
+
+def _least_squares_steps(flow: SingularValueFlow) -> tuple[Step, ...]:
+    """L_LS(X) is the least-squares loss: the minimum over all W and b."""
+    data, weights = flow.data(flow.state), flow.weights
+    best, offset = flow.best_weights, flow.bias + flow.weights * data.global_mean - ones(C) / C
+    spread, means, inverse = (sp.MatrixSymbol(*name) for name in (("Sigma", p, p), ("Mbar", p, C), ("K", p, p)))
+    deviations = data.features - data.global_mean * ones_row(C * N)
+    half, constant = sp.Rational(1, 2), (C - 1) / (2 * C)
+    linear, fit = sp.Trace(weights * means) / C, sp.Trace(means.T * inverse * means) / (2 * C**2)
+    shifted = weights - means.T * inverse / C
+    return (
+        Step(
+            "metric",
+            PositiveSemidefinite(data.total_covariance),
+            "A covariance is positive semi-definite.",
+            Gram((Square(1 / (C * N), deviations),)),
+        ),
+        Step("spread", Equal(spread, data.total_covariance), "Write Sigma for the total covariance,", Let()),
+        Step("means", Equal(means, data.centred_means), "Mbar for the centred class means,", Let()),
+        Step("inverse", Equal(inverse, data.total_covariance.inv()), "and K for the inverse of Sigma.", Let()),
+        Step("inverse of spread", Equal(inverse * spread, sp.Identity(p)), "K Sigma = I.", Star(("spread", "inverse"))),
+        Step(
+            "square in b",
+            Equal(
+                flow.objective,
+                quadratic(weights, spread) / 2 - linear + constant + frobenius_squared(offset) / 2,
+            ),
+            "Complete the square in b.",
+            Star(("one-hot rows", "one-hot columns", "spread", "means")),
+        ),
+        Step(
+            "square in W",
+            Equal(quadratic(weights, spread) / 2 - linear, quadratic(shifted, spread) / 2 - fit),
+            "Complete the square in W.",
+            Star(("inverse of spread",)),
+        ),
+        Step(
+            "completed square",
+            Equal(
+                flow.objective,
+                flow.loss(flow.state)
+                + quadratic(weights - best, data.total_covariance) / 2
+                + frobenius_squared(offset) / 2,
+            ),
+            "Put the two together.",
+            Star(("square in b", "square in W", "spread", "means", "inverse")),
+        ),
+        Step(
+            "least-squares loss",
+            flow.minimum,
+            "Both squares vanish at W_LS, b_LS.",
+            CompletedSquare("completed square", (Square(half, weights - best, "metric"), Square(half, offset))),
+        ),
+    )
+
+
+def snr_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
+    """Projected gradient flow moves each singular value by w / (N (C + w^2)^2) and nothing else."""
+    snr = flow.snr
+    diagonal, left, right, one_hot = DiagMatrix(snr.values), snr.left, snr.right, snr.data.one_hot
+    gradient = flow.gradient(flow.features)
+    moving = left * diagonal * snr.resolvent**2 * right.T * one_hot / N
+    return Derivation(
+        "The renormalised gradient flow in the singular values of the SNR matrix",
+        where,
+        (
+            *_least_squares_steps(flow),
+            *_covariance_steps(flow),
+            Step(
+                "gradient here",
+                Equal(gradient, left * diagonal**2 * snr.resolvent**2 * left.T * flow.residuals / (C * N) - moving),
+                "Insert K U = C U (C I + diag(w)^2)^{-1}: a part along R and a part that is constant within classes.",
+                Star(),
+            ),
+            Step(
+                "velocity",
+                Equal(-flow.projection(gradient), moving),
+                "The part along R is a symmetric matrix times R: it is normal and the projection removes it. The other "
+                "part is tangent, since Y R^T = 0. So with dw_j/dt = w_j / (N (C + w_j^2)^2) the curve "
+                "R + U diag(w(t)) V^T Y + mu 1^T solves dX/dt = -Proj grad L_LS(X); U, V, R and mu stay.",
+                Star(),
+            ),
+            Step(
+                "flow",
+                AllOf((flow.minimum, flow.gradient_statement, Equal(-flow.projection(gradient), moving))),
+                "The loss, its gradient, and the velocity of the features.",
+                Conjunction(("least-squares loss", "gradient", "velocity")),
+            ),
+        ),
+    )
+
+
+def unprojected_velocity(flow: SingularValueFlow) -> MatrixExpr:
+    """Velocity of the SNR matrix Sigma_W^{-1/2} Mbar when X moves along -grad L_LS and is whitened again.
+
+    At Sigma_W = I the derivative of Sigma_W^{-1/2} is -1/2 of that of Sigma_W.
+    """
+    gradient, residuals = flow.gradient(flow.features), flow.residuals
+    whitening = (gradient * residuals.T + residuals * gradient.T) * flow.means / (2 * C * N)
+    return whitening - gradient * flow.labels.T
+
+
+def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
+    """Step along the unprojected gradient, then whiten: each singular value moves by w / (C N (C + w^2))."""
+    snr = flow.snr
+    diagonal, left, right = DiagMatrix(snr.values), snr.left, snr.right
+    gradient, residuals = flow.gradient(flow.features), flow.residuals
+    normal = left * diagonal**2 * snr.resolvent**2 * left.T / (C * N)
+    change, second = sp.MatrixSymbol("Q", p, p), sp.MatrixSymbol("Z", p, p)
+    half = sp.Identity(p) - EPSILON * change / 2
+    return Derivation(
+        "The flow of unprojected gradient steps with renormalisation",
+        where,
+        (
+            *_least_squares_steps(flow),
+            *_covariance_steps(flow),
+            Step(
+                "inverse root",
+                Equal(
+                    half * (sp.Identity(p) + EPSILON * change + EPSILON**2 * second) * half,
+                    sp.Identity(p)
+                    + EPSILON**2 * (second - 3 * change**2 / 4)
+                    + EPSILON**3 * (change**3 / 4 - (change * second + second * change) / 2)
+                    + EPSILON**4 * change * second * change / 4,
+                ),
+                "If Sigma_W = I + epsilon Q + O(epsilon^2), then I - epsilon Q / 2 whitens it up to O(epsilon^2): the "
+                "derivative of Sigma_W^{-1/2} at I is -Q/2.",
+                Star(()),
+            ),
+            Step(
+                "whitening",
+                Equal(
+                    (gradient * residuals.T + residuals * gradient.T) / (2 * C * N),
+                    normal,
+                ),
+                "The unprojected step changes Sigma_W along the part of the gradient that lies along R.",
+                Star(),
+            ),
+            Step(
+                "velocity",
+                Equal(unprojected_velocity(flow), left * diagonal * snr.resolvent * right.T / (C * N)),
+                "w / (N (C + w^2)^2) from the class means and w^3 / (C N (C + w^2)^2) from the whitening add up to "
+                "w / (C N (C + w^2)).",
+                Star(),
+            ),
+            Step(
+                "flow",
+                AllOf(
+                    (
+                        flow.minimum,
+                        flow.gradient_statement,
+                        Equal(unprojected_velocity(flow), left * diagonal * snr.resolvent * right.T / (C * N)),
+                    )
+                ),
+                "The loss, its gradient, and the velocity of the SNR matrix.",
+                Conjunction(("least-squares loss", "gradient", "velocity")),
+            ),
+        ),
+    )
