@@ -17,10 +17,14 @@ from tightframe.theory.derivation import Derivation, Proof, Step
 from tightframe.theory.proof import checker
 from tightframe.theory.proof.certificate import binding
 from tightframe.theory.proof.rules import Star
-from tightframe.theory.proof.statement import Equal, Statement
+from tightframe.theory.proof.statement import AllOf, Equal, FirstIntegral, Statement
 from tightframe.theory.proof.translation import Untranslatable
 
 IDS = list(registry.claims())
+SIMULATED = [name for name in IDS if registry.find(name).numerics is not None]
+# Exact examples evaluate single matrix statements; those about solutions of an ODE are changed in test_motions.py,
+# the parts of a conjunction in test_flow_proved.py.
+MATRIX = [name for name in IDS if not isinstance(registry.find(name).statement, FirstIntegral | AllOf)]
 
 
 @pytest.fixture(params=IDS)
@@ -28,7 +32,7 @@ def claim(request: pytest.FixtureRequest) -> Claim:
     return registry.find(request.param)
 
 
-@pytest.mark.parametrize("claim_id", IDS)
+@pytest.mark.parametrize("claim_id", SIMULATED)
 @settings(max_examples=25)
 @given(data=st.data())
 def test_theory_agrees_with_simulation(claim_id: str, data: st.DataObject) -> None:
@@ -89,11 +93,13 @@ def is_proved(claim: Claim, statement: Statement) -> bool:
     return isinstance(Derivation("a changed claim", claim.setting, steps).prove(), Proof)
 
 
-def test_every_slip_of_the_pen_is_caught(claim: Claim) -> None:
+@pytest.mark.parametrize("claim_id", MATRIX)
+def test_every_slip_of_the_pen_is_caught(claim_id: str) -> None:
     """A changed coefficient, sign, transpose or size is refuted by an exact example, or provably changes nothing.
 
     An example of what changes nothing: (H + M Y)(H - M Y)^T is (H - M Y)(H - M Y)^T, since M Y (H - M Y)^T = 0.
     """
+    claim = registry.find(claim_id)
     whole = written_out(claim)
     assert whole.normal_form == claim.normal_form
     caught, same, survived = 0, 0, []

@@ -116,15 +116,15 @@ def setting(
 
 
 def sample(rng: random.Random) -> Values:
-    """An exact example with C = 4, N = 4, p = 3 or 4, in which every singular vector is rational.
+    """An exact example with C = 4, N = 8 or 12, p = 3 or 4, in which every singular vector is rational.
 
     Within-class residuals are rows of a Hadamard matrix, V is the rest of another, U a signed permutation.
     """
-    classes = per_class = 4
+    classes, per_class = 4, rng.choice((8, 12))  # never equal: C and N must not be confused
     dim = rng.choice((3, 4))
     half = Fraction(1, 2)
     right = [[half * x for x in row] for row in ([1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1])]
-    residuals = [[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]
+    residuals = [row * (per_class // 4) for row in ([1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1])]
     # one more direction needs residuals that differ between classes: use their signs
     pattern = [[row[i] for k in range(classes) for i in range(per_class)] for row in residuals]
     if dim == 4:
@@ -152,7 +152,7 @@ def sample(rng: random.Random) -> Values:
         N: per_class,
         p: dim,
         snr.data.features: features,
-        snr.data.one_hot: [[Fraction(int(s // per_class == k)) for s in range(16)] for k in range(classes)],
+        snr.data.one_hot: [[Fraction(int(s // per_class == k)) for s in range(classes * per_class)] for k in range(classes)],
         snr.root: [[1 / scale[i] if i == j else Fraction(0) for j in range(dim)] for i in range(dim)],
         snr.values: values,
         snr.left: left,

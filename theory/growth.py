@@ -119,8 +119,8 @@ def grows(motion: SingularValueMotion, where: Setting) -> Derivation:
             Step(
                 "growth",
                 motion.growth,
-                "Phi is finite at finite w and tends to infinity with w: Phi(w(t)) = Phi(w(0)) + t exists for all t and "
-                "forces w(t) to infinity; insert the leading term.",
+                "Phi is finite at finite w and tends to infinity with w, so Phi(w(t)) = Phi(w(0)) + t has a solution "
+                "for all t and forces w(t) to infinity; insert the leading term.",
                 ByFirstIntegral(),
             ),
         ),

@@ -274,7 +274,8 @@ def classifier(problem: LeastSquares, where: Setting) -> Derivation:
             Step(
                 "minimiser",
                 Minimum(problem.loss(free), (free,), (optimal,), problem.loss(optimal), unique=True),
-                "The last term of the split is a square in the positive definite metric A: it is nonnegative, and zero only at W_LS.",
+                "The last term of the split is a square in the positive definite metric A: it is nonnegative, and zero "
+                "only at W_LS.",
                 CompletedSquare("split", (Square(sp.Rational(1, 2), free - optimal, "metric is positive definite"),)),
             ),
         ),

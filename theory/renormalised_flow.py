@@ -212,8 +212,8 @@ def tangent_projection(flow: WhitenedFeatures, where: Setting) -> Derivation:
 class SingularValueFlow:
     """Gradient flow of L_LS on whitened features, written in class means and residuals.
 
-    Every X with Sigma_W(X) = I is X = R + Mbar Y + mu 1^T with R Y^T = 0 and R R^T = C N I; Mbar is then its SNR matrix,
-    in its singular value decomposition U diag(w) V^T.
+    Every X with Sigma_W(X) = I is X = R + Mbar Y + mu 1^T with R Y^T = 0 and R R^T = C N I; Mbar is then its SNR
+    matrix, in its singular value decomposition U diag(w) V^T.
     """
 
     snr: central_path.SignalToNoise
@@ -366,7 +366,7 @@ def transposed(rows: Rows) -> Rows:
 def _covariance_steps(flow: SingularValueFlow) -> tuple[Step, ...]:
     """Gradient, class means and total covariance; K Mbar = C U diag(w) (C I + diag(w)^2)^{-1} V^T."""
     snr, data = flow.snr, flow.data(flow.features)
-    diagonal, left, right = DiagMatrix(snr.values), snr.left, snr.right
+    diagonal, left = DiagMatrix(snr.values), snr.left
     inverse = data.total_covariance.inv()
     spread = sp.Identity(p) + left * diagonal**2 * left.T / C
     return (
@@ -498,7 +498,7 @@ def snr_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             ),
             Step(
                 "velocity",
-                Equal(-flow.projection(gradient), moving),
+                Equal(-1 * flow.projection(gradient), moving),
                 "The part along R is a symmetric matrix times R: it is normal and the projection removes it. The other "
                 "part is tangent, since Y R^T = 0. So with dw_j/dt = w_j / (N (C + w_j^2)^2) the curve "
                 "R + U diag(w(t)) V^T Y + mu 1^T solves dX/dt = -Proj grad L_LS(X); U, V, R and mu stay.",
@@ -506,7 +506,7 @@ def snr_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             ),
             Step(
                 "flow",
-                AllOf((flow.minimum, flow.gradient_statement, Equal(-flow.projection(gradient), moving))),
+                AllOf((flow.minimum, flow.gradient_statement, Equal(-1 * flow.projection(gradient), moving))),
                 "The loss, its gradient, and the velocity of the features.",
                 Conjunction(("least-squares loss", "gradient", "velocity")),
             ),
