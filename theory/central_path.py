@@ -152,7 +152,9 @@ def sample(rng: random.Random) -> Values:
         N: per_class,
         p: dim,
         snr.data.features: features,
-        snr.data.one_hot: [[Fraction(int(s // per_class == k)) for s in range(classes * per_class)] for k in range(classes)],
+        snr.data.one_hot: [
+            [Fraction(int(s // per_class == k)) for s in range(classes * per_class)] for k in range(classes)
+        ],
         snr.root: [[1 / scale[i] if i == j else Fraction(0) for j in range(dim)] for i in range(dim)],
         snr.values: values,
         snr.left: left,
