@@ -373,11 +373,12 @@ def check(
     try:
         with certificate.open("rb") as file:
             document = checker.loads(file.read(checker.MAX_BYTES + 1))
-        report = checker.check(document)
-        if bound is not None:
+        if bound is None:
+            report = checker.check(document)
+        else:
             from .verification import accept
 
-            accept(bound, document)
+            report = accept(bound, document)
     except OSError as error:
         raise InputError(f"cannot read {certificate} ({error.strerror})") from None
     except checker.Malformed as error:

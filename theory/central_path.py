@@ -164,6 +164,25 @@ def sample(rng: random.Random) -> Values:
     }
 
 
+def resolvent_steps(snr: SignalToNoise) -> tuple[Step, ...]:
+    """C I + diag(w)^2 is positive definite, so its inverse exists."""
+    diagonal = DiagMatrix(snr.values)
+    return (
+        Step(
+            "squares of singular values",
+            PositiveSemidefinite(diagonal * diagonal.T),
+            "diag(w)^2 is a square.",
+            Gram((Square(1, diagonal),)),
+        ),
+        Step(
+            "resolvent",
+            PositiveDefinite(C * sp.Identity(C - 1) + diagonal**2),
+            "C > 0, so C I + diag(w)^2 is invertible.",
+            Shift("squares of singular values", C),
+        ),
+    )
+
+
 def loss_of_singular_values(snr: SignalToNoise, where: Setting) -> Derivation:
     """The minimum of the least-squares loss is 1/2 sum_j 1/(C + w_j^2)."""
     data = snr.data
@@ -182,18 +201,7 @@ def loss_of_singular_values(snr: SignalToNoise, where: Setting) -> Derivation:
         "The least-squares loss as a function of the SNR singular values",
         where,
         (
-            Step(
-                "squares of singular values",
-                PositiveSemidefinite(diagonal * diagonal.T),
-                "diag(w)^2 is a square.",
-                Gram((Square(1, diagonal),)),
-            ),
-            Step(
-                "resolvent",
-                PositiveDefinite(C * sp.Identity(C - 1) + diagonal**2),
-                "C > 0, so C I + diag(w)^2 is invertible.",
-                Shift("squares of singular values", C),
-            ),
+            *resolvent_steps(snr),
             Step("within", Equal(within, data.within_covariance), "Write Sigma_W as one symbol.", Let()),
             Step("means", Equal(means, data.centred_means), "Write the centred class means as one symbol.", Let()),
             Step(

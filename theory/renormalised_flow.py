@@ -396,18 +396,7 @@ def _covariance_steps(flow: SingularValueFlow) -> tuple[Step, ...]:
             "The same matrix; so K = Sigma_T^{-1} exists.",
             Rewrite("spread is positive definite", "total covariance"),
         ),
-        Step(
-            "squares of singular values",
-            PositiveSemidefinite(diagonal * diagonal.T),
-            "diag(w)^2 is a square.",
-            Gram((Square(1, diagonal),)),
-        ),
-        Step(
-            "resolvent",
-            PositiveDefinite(C * sp.Identity(C - 1) + diagonal**2),
-            "C > 0, so C I + diag(w)^2 is invertible.",
-            Shift("squares of singular values", C),
-        ),
+        *central_path.resolvent_steps(snr),
         Step(
             "inverse of the total covariance",
             Equal(inverse * spread, sp.Identity(p)),

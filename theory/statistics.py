@@ -31,7 +31,7 @@ Rows = list[list[Fraction]]
 class ClassData:
     """Features with labels: ``features`` (d x n), ``one_hot`` (C x n), ``sizes`` (C x C, diagonal), ``samples`` n.
 
-    The definitions are plain properties; ``mark`` is put on the printed names (``"tilde"`` for extended features).
+    The definitions are plain properties.
     """
 
     features: sp.MatrixSymbol
