@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from laws import assert_close, assert_mutants_die, law, refuses
 from strategies import batches, normal_matrix, seeds
@@ -91,8 +91,9 @@ def is_geometric(times: tuple[float, ...], start: float, end: float, steps: int,
     scale = max(abs(start), abs(end))
     assert_close(step[0] / first, 1.0, 1e-9 + 1e-14 * scale / first)
     if steps > 1:
-        ratio = ((end - start - first) / (end - start - float(step[-1]))) if steps > 1 else 1.0
-        assert_close(step[1:] / end, ratio * step[:-1] / end, 1e-9)
+        span = end - start
+        ratio = (span - first) / (span - float(step[-1]))
+        assert_close(step[1:] / span, ratio * step[:-1] / span, 1e-9)
         assert ratio >= 1 - 1e-9
 
 
@@ -122,6 +123,7 @@ def records(trajectory: Callable[[int | None], Any], grid: TimeGrid, every: int 
 
 
 @given(st.floats(-10, 10), st.floats(1e-3, 1e6), st.integers(1, 300), st.floats(1e-9, 1))
+@example(-0.5, 0.5, 2, 1.0)  # ends at zero
 def test_geometric_grids_start_with_the_given_step_and_grow_by_one_ratio(
     start: float, span: float, steps: int, share: float
 ) -> None:
