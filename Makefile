@@ -65,7 +65,7 @@ readme: core
 	@$(BIN)/python -m tightframe.papers.readme README.md $(ARGS)
 
 certificates: core
-	@$(BIN)/tightframe verify --full --certificates papers/certificates $(ARGS)
+	@$(BIN)/tightframe verify --certificates papers/certificates $(ARGS)
 
 bench: core
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)

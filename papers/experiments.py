@@ -40,7 +40,7 @@ class Experiment:
 
 
 # The module of each experiment, which defines it as EXPERIMENT.
-EXPERIMENTS = {"central-path": "central_path"}
+EXPERIMENTS = {"central-path": "han2022.central_path"}
 
 
 def find(name: str) -> Experiment:

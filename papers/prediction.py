@@ -286,3 +286,15 @@ def plain(values: Values) -> str:
         f"{name} = {', '.join(map(one, value)) if isinstance(value, (list, tuple)) else one(value)}"
         for name, value in values.items()
     )
+
+
+def numbered(name: str, values: Values) -> Any:
+    """The values of a list with one number for each SNR singular value, of which there are C - 1.
+
+    Raises:
+        ValueError: if there are more or fewer.
+    """
+    found, wanted = values[name], values["C"] - 1
+    if len(found) != wanted:
+        raise ValueError(f"{name}: expected C - 1 = {wanted} values, got {len(found)}")
+    return found

@@ -28,11 +28,13 @@ def _imports(file: Path) -> tuple[Path, ...]:
 
 @cache
 def source_hash(module: str, kind: str) -> str:
-    """The hash of the source of ``papers/<module>.py`` and of everything it imports from the packages.
+    """The hash of the source of ``papers/<module>`` and of everything it imports from the packages.
 
     Evidence of kind ``proof`` does not rest on ``numerics``.
     """
-    pending = [ROOT / "papers" / f"{module}.py", ROOT / "papers" / "verification.py"]
+    papers = ROOT / "papers"
+    home = papers / module / "__init__.py"
+    pending = [home if home.is_file() else papers / f"{module}.py", papers / "verification.py"]
     files: set[Path] = set()
     while pending:
         file = pending.pop()

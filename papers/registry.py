@@ -21,8 +21,8 @@ class UnknownName(LookupError):
 
 
 def _defines_paper(name: str) -> bool:
-    source = _FOLDER / f"{name}.py"
-    return source.is_file() and "\nPAPER = " in source.read_text(encoding="utf-8")
+    sources = (_FOLDER / f"{name}.py", _FOLDER / name / "__init__.py")
+    return any(source.is_file() and "\nPAPER = " in source.read_text(encoding="utf-8") for source in sources)
 
 
 @cache
@@ -32,7 +32,7 @@ def papers() -> dict[str, Paper]:
     found = {name: importlib.import_module(f"{__package__}.{name}").PAPER for name in names}
     for name, paper in found.items():
         if paper.key != name:
-            raise ValueError(f"the paper in {name}.py has the key {paper.key!r}")
+            raise ValueError(f"the paper in {name} has the key {paper.key!r}")
     return dict(sorted(found.items(), key=lambda item: (item[0] == "tightframe", item[0])))
 
 

@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
+from sympy.matrices.expressions.diagonal import DiagMatrix
 
-from ..theory import least_squares
+from ..theory import least_squares, renormalised_flow
 from ..theory.evaluation import evaluate
 from ..theory.proof.statement import Equal
-from ..theory.symbols import C, frobenius_squared, integers, lam, n, ones, p, quadratic, reals
+from ..theory.symbols import C, N, frobenius_squared, integers, lam, n, ones, p, quadratic, reals
+from ..theory.tangent_projection import EPSILON
 from .claim import Claim, Paper
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
-from .han2022 import random_classifier, rounding
+from .han2022.least_squares import random_classifier, rounding, snr
+from .han2022.renormalised_flow import FLOW_DOMAIN, flow
 
 if TYPE_CHECKING:
     from ..numerics.models import Features
@@ -108,6 +111,41 @@ def simulate_split(values: Mapping[str, Any], seed: int) -> Comparison:
     return Comparison([measured], [float(evaluate(L_NC1 + L_NC23, here, SPLIT))], rounding(scale=measured))
 
 
+# ---- renormalising after an unprojected step: another flow than that of han2022
+STEP = Parameter(EPSILON, reals(0, open=True), "size of a step")
+UNPROJECTED_DOMAIN = Domain((*FLOW_DOMAIN.parameters, STEP), FLOW_DOMAIN.conditions)
+unprojected_setting = renormalised_flow.flow_setting(flow, UNPROJECTED_DOMAIN.ranges)
+UNPROJECTED_RATES = DiagMatrix(snr.values) * snr.resolvent / (C * N)
+STEPS = 200  # of the coarsest of three grids, each of which halves the steps of the one before
+
+
+def simulate_unprojected(values: Mapping[str, Any], seed: int) -> Comparison:
+    """Largest relative deviation of the singular values from their equation, solved by scipy, as the steps shrink."""
+    import numpy as np
+    from scipy.integrate import solve_ivp
+
+    from ..numerics import flow as flows
+    from ..numerics import statistics
+    from ..numerics.integrators import uniform_grid
+    from ..numerics.models import Features
+
+    classes, per_class = values["C"], values["N"]
+    spread = np.random.default_rng(seed).uniform(-1, 1, classes - 1)
+    start = flows.whitened_features((3**spread).tolist(), per_class, values["p"], seed)
+    end, sizes = classes**2 * per_class / 2, {C: classes, N: per_class}
+
+    def rate(time: float, w: Any) -> Any:
+        return np.diag(evaluate(UNPROJECTED_RATES, {**sizes, snr.values: np.asarray(w)[:, None]}))
+
+    wanted = solve_ivp(rate, (0.0, end), sorted(3**spread, reverse=True), method="DOP853", rtol=1e-10).y[:, -1]
+    deviations = []
+    for steps in (STEPS, 2 * STEPS, 4 * STEPS):
+        last = flows.unprojected_flow(start, uniform_grid(end, steps)).value.states[-1]
+        found = statistics.snr_singular_values(Features(last, start.class_counts)).numpy()
+        deviations.append(float(abs(found / wanted - 1).max()))
+    return Comparison(deviations, [0.0] * 3, 1e-3)
+
+
 PAPER = Paper(
     "tightframe",
     "tightframe: machine-checked theory of neural collapse",
@@ -138,6 +176,20 @@ PAPER = Paper(
             Verdict.PROVED,
             sharpens="han2022/nc-decomposition",
             notes="han2022 states it at the least-squares classifier of balanced classes; nothing about W is needed.",
+        ),
+        Claim(
+            "tightframe/unprojected-flow",
+            "Renormalising after unprojected steps is another flow: dw_j/dt = w_j / (C N (C + w_j^2))",
+            Kind.LIMIT,
+            renormalised_flow.unprojected_statement(flow),
+            unprojected_setting,
+            UNPROJECTED_DOMAIN,
+            lambda: renormalised_flow.unprojected_flow(flow, unprojected_setting),
+            simulate_unprojected,
+            Verdict.PROVED,
+            notes="The step X - h grad L_LS(X) changes Sigma_W by h Q; whitening undoes it by Sigma_W^(-1/2), with "
+            "derivative -Q/2 at I, and so moves the SNR matrix by U diag(dw/dt) V^T. The flow of han2022 projects the "
+            "gradient on the tangent space of whitened features instead: see han2022/snr-flow.",
         ),
     ),
 )

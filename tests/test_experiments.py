@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tightframe import papers
-from tightframe.papers import central_path, cli, experiments
+from tightframe.papers import cli, experiments
+from tightframe.papers.han2022 import central_path
 from tightframe.papers.prediction import Values
 from tightframe.theory import first_integral
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 import sympy as sp
 from sympy.matrices.expressions.diagonal import DiagMatrix
-from tightframe.papers import han2022
+from tightframe.papers.han2022 import renormalised_flow as han2022
 from tightframe.papers.registry import find
 from tightframe.theory.derivation import Proof
 from tightframe.theory.proof.statement import Equal, GradientIs, Statement
-from tightframe.theory.renormalised_flow import EPSILON, flow_setting, unprojected_flow, unprojected_velocity
+from tightframe.theory.renormalised_flow import flow_setting, unprojected_flow, unprojected_velocity
 from tightframe.theory.symbols import C, N, integers, p, reals
+from tightframe.theory.tangent_projection import EPSILON
 
 FLOW = han2022.flow
 WHITENED = han2022.whitened

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tightframe import papers
 from tightframe.papers import cli
-from tightframe.papers.han2022 import CENTRAL_PATH_LOSS_PREDICTION, CLOSED_FORM_PREDICTION
+from tightframe.papers.han2022.growth import CLOSED_FORM_PREDICTION
+from tightframe.papers.han2022.least_squares import LOSS_PREDICTION
 from tightframe.papers.prediction import Input, Prediction, echo, exact, read, settings
 from tightframe.theory.symbols import integers, reals
 
@@ -246,13 +247,13 @@ def test_defaults_and_order() -> None:
 @pytest.mark.parametrize("given", [[True], [None], ["x"], [[1]], {1: 2}, object(), np.array([[1.0, 2.0]]), [1j]])
 def test_python_values_that_are_no_numbers_are_refused(given: Any) -> None:
     with pytest.raises(ValueError, match=r"w: expected|w \(SNR"):
-        CENTRAL_PATH_LOSS_PREDICTION.evaluate({"C": 2, "w": given})
+        LOSS_PREDICTION.evaluate({"C": 2, "w": given})
 
 
 def test_many_values_are_quick_and_right() -> None:
     """10^5 of them in one call, against the formula; that it is quick is for the benchmarks to say."""
     w = [k / 7 for k in range(10**5)]
-    found = CENTRAL_PATH_LOSS_PREDICTION.evaluate({"C": 10**5 + 1, "w": ",".join(map(repr, w))})
+    found = LOSS_PREDICTION.evaluate({"C": 10**5 + 1, "w": ",".join(map(repr, w))})
     assert found["values"]["loss"] == pytest.approx(math.fsum(0.5 / (10**5 + 1 + x * x) for x in w), rel=1e-13)
 
 

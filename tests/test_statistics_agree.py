@@ -23,7 +23,7 @@ from test_frames_agree import COMPARED as FRAMES
 from tightframe import numerics, theory
 from tightframe.numerics import losses, statistics
 from tightframe.numerics.models import FeatureModel, Features
-from tightframe.theory import central_path
+from tightframe.theory import signal_to_noise
 from tightframe.theory.evaluation import evaluate
 from tightframe.theory.least_squares import LeastSquares
 from tightframe.theory.proof.derivative import gradient
@@ -34,7 +34,7 @@ from torch import Tensor
 
 ANY = any_sizes(sp.MatrixSymbol("H", p, n))
 EQUAL = balanced(sp.MatrixSymbol("H", p, C * N))
-SNR = central_path.signal_to_noise()
+SNR = signal_to_noise.signal_to_noise()
 RANGES = {C: integers(2), n: integers(2), p: integers(1), lam: reals(0)}
 
 
@@ -247,9 +247,9 @@ COMPARED = {
 }
 # What has another name, or stands in another file, on the two sides: (theory, numerics).
 RENAMED = {
-    ("central_path.SignalToNoise.root", "statistics.snr_matrix"): test_snr_matrix,
-    ("central_path.SignalToNoise.values", "statistics.snr_singular_values"): test_snr_singular_values,
-    ("central_path.SignalToNoise.loss", "losses.least_squares_minimum"): test_snr_singular_values,
+    ("signal_to_noise.SignalToNoise.root", "statistics.snr_matrix"): test_snr_matrix,
+    ("signal_to_noise.SignalToNoise.values", "statistics.snr_singular_values"): test_snr_singular_values,
+    ("signal_to_noise.SignalToNoise.loss", "losses.least_squares_minimum"): test_snr_singular_values,
     ("least_squares.LeastSquares.loss", "losses.least_squares_loss"): test_least_squares_loss,
     ("least_squares.stationarity", "losses.least_squares_gradient"): test_least_squares_gradient,
     ("least_squares.LeastSquares.optimal_classifier", "losses.least_squares_minimum"): test_least_squares_minimum,

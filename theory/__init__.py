@@ -17,31 +17,41 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from . import (
-        central_path,
+        abbreviations,
+        collapse,
         derivation,
         evaluation,
         first_integral,
         frames,
+        growth,
         least_squares,
         printing,
         proof,
+        renormalised_flow,
         rounding,
+        signal_to_noise,
         statistics,
         symbols,
+        tangent_projection,
     )
 
 __all__ = [
-    "central_path",
+    "abbreviations",
+    "collapse",
     "derivation",
     "evaluation",
     "first_integral",
     "frames",
+    "growth",
     "least_squares",
     "printing",
     "proof",
+    "renormalised_flow",
     "rounding",
+    "signal_to_noise",
     "statistics",
     "symbols",
+    "tangent_projection",
 ]
 
 

@@ -6,6 +6,7 @@ test that compares it with simulation therefore also tests that translation.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,9 +23,10 @@ Array = NDArray[np.float64]
 def evaluate(expression: Any, values: Mapping[Any, Any], definitions: Mapping[Any, Any] | None = None) -> Array:
     """The value of a scalar or matrix expression in float64.
 
-    ``values`` maps scalar symbols to numbers and matrix symbols to arrays of their shape; ``definitions`` maps
-    abbreviations to expressions. Raises ``KeyError`` for a symbol without a value, ``numpy.linalg.LinAlgError`` for
-    the inverse of a singular matrix.
+    ``values`` maps scalar symbols to numbers and matrix symbols to arrays of their shape (in a scalar expression a
+    number may be an array, for its values at all entries); ``definitions`` maps abbreviations to expressions. Raises
+    ``KeyError`` for a symbol without a value, ``numpy.linalg.LinAlgError`` for the inverse of a singular
+    matrix.
 
     Examples:
         >>> n = sp.Symbol("n", integer=True, positive=True)
@@ -61,7 +63,7 @@ def evaluate(expression: Any, values: Mapping[Any, Any], definitions: Mapping[An
                 result = result @ part if result.ndim and part.ndim else result * part
             return result
         if isinstance(expr, sp.Mul):
-            return np.prod(parts)
+            return math.prod(parts)
         if isinstance(expr, sp.Transpose):
             return parts[0].T
         if isinstance(expr, sp.Inverse):
@@ -70,6 +72,8 @@ def evaluate(expression: Any, values: Mapping[Any, Any], definitions: Mapping[An
             return np.linalg.matrix_power(parts[0], size(expr.exp))
         if isinstance(expr, sp.Pow):
             return parts[0] ** parts[1]
+        if isinstance(expr, sp.log):
+            return np.log(parts[0])
         if isinstance(expr, sp.Trace):
             return np.trace(parts[0])
         if isinstance(expr, DiagMatrix):

@@ -18,7 +18,17 @@ from .derivation import Derivation, Setting, Step
 from .proof.certificate import Values
 from .proof.checker import Range
 from .proof.rules import ByFirstIntegral, Conjunction, Dominance, Field, Monotone
-from .proof.statement import AllOf, Decay, Equalisation, FirstIntegral, Growth, Identity, Increasing, Vanishing
+from .proof.statement import (
+    AllOf,
+    Decay,
+    Equalisation,
+    EqualShares,
+    FirstIntegral,
+    Growth,
+    Identity,
+    Increasing,
+    Vanishing,
+)
 from .symbols import C, N
 
 w = sp.Symbol("w", positive=True)
@@ -45,6 +55,9 @@ class SingularValueMotion:
     @property
     def equalisation(self) -> Equalisation:
         return Equalisation(w, self.rate, self.integral, self.coefficient, self.exponent)
+
+    def shares(self, quantity: sp.Expr, power: int, count: sp.Expr) -> EqualShares:
+        return EqualShares(w, self.rate, self.integral, self.coefficient, self.exponent, quantity, power, count)
 
     def decay(self, quantity: sp.Expr, power: int, limit: sp.Expr, count: sp.Expr) -> Decay:
         return Decay(w, self.rate, self.integral, self.coefficient, self.exponent, quantity, power, limit, count)

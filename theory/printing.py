@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import sympy as sp
@@ -89,7 +90,8 @@ class _Printer(LatexPrinter):
     def _print_MatrixElement(self, expr: Any) -> str:
         entry = sp.expand(expr.i + 1)  # sympy counts from 0, papers from 1
         if expr.parent.shape[1] == 1:
-            return rf"{self._print(expr.parent)}_{{{self._print(entry)}}}"
+            vector = re.sub(r"^\\mathbf\{(\w+)\}$", r"\1", self._print(expr.parent))  # a bold vector has light entries
+            return rf"{vector}_{{{self._print(entry)}}}"
         return rf"{self._print(expr.parent)}_{{{self._print(entry)},{self._print(sp.expand(expr.j + 1))}}}"
 
     def _print_Sum(self, expr: Any) -> str:

@@ -1,12 +1,8 @@
 """Gradient flow of the least-squares loss on whitened features, and what it does to the SNR matrix.
 
-Features X (p x C N) are kept on {Sigma_W(X) = I}: a matrix of velocities G is projected on the tangent space, which is
-the kernel of the derivative of Sigma_W,
-
-    Proj(G) = G - S R,    R = X - M Y,    S = (G R^T + R G^T) / (2 C N)        (Han, Papyan & Donoho 2022).
-
-On that set the SNR matrix is Mbar, the class means minus the global mean. Taking a step along the unprojected gradient
-and whitening again is a different flow: it moves the singular values by w / (C N (C + w^2)).
+On {Sigma_W(X) = I} the SNR matrix is Mbar, the class means minus the global mean. The flow of Han, Papyan & Donoho
+2022, dX/dt = -Proj grad L_LS(X), moves its singular values by w / (N (C + w^2)^2). Taking a step along the unprojected
+gradient and whitening again is a different flow: it moves them by w / (C N (C + w^2)).
 """
 
 from __future__ import annotations
@@ -21,191 +17,15 @@ import sympy as sp
 from sympy.matrices.expressions.diagonal import DiagMatrix
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
-from . import central_path
+from . import signal_to_noise
 from .derivation import Derivation, Hypothesis, Setting, Step
 from .proof.certificate import Values
 from .proof.checker import Range, matrix_product
 from .proof.rules import CompletedSquare, Conjunction, Differentiate, Gram, Let, Rewrite, Shift, Square, Star
 from .proof.statement import AllOf, Equal, GradientIs, Invertible, Minimum, PositiveDefinite, PositiveSemidefinite
-from .statistics import ClassData, Rows, balanced, random_matrix
+from .statistics import ClassData, Rows, random_matrix
 from .symbols import C, N, frobenius_squared, ones, ones_row, p, quadratic
-
-
-@dataclass(frozen=True)
-class WhitenedFeatures:
-    """Balanced class data with Sigma_W = I; ``data.features`` is X (p x C N)."""
-
-    data: ClassData
-
-    @property
-    def state(self) -> sp.MatrixSymbol:
-        return self.data.features
-
-    @property
-    def direction(self) -> sp.MatrixSymbol:
-        """D (p x C N), a tangent direction."""
-        return sp.MatrixSymbol("D", p, C * N)
-
-    @property
-    def velocity(self) -> sp.MatrixSymbol:
-        """G (p x C N), any matrix."""
-        return sp.MatrixSymbol("G", p, C * N)
-
-    @property
-    def residuals(self) -> MatrixExpr:
-        """R = X - M Y."""
-        return self.data.features - self.data.class_means * self.data.one_hot
-
-    def covariance(self, features: MatrixExpr) -> MatrixExpr:
-        """Sigma_W of other features with the same labels."""
-        residuals = features - features * self.data.one_hot.T * self.data.one_hot / N
-        return residuals * residuals.T / (C * N)
-
-    def derivative_of_covariance(self, direction: MatrixExpr) -> MatrixExpr:
-        """The derivative of Sigma_W at X: (D R^T + R D^T) / (C N)."""
-        return (direction * self.residuals.T + self.residuals * direction.T) / (C * N)
-
-    def multiplier(self, velocity: MatrixExpr) -> MatrixExpr:
-        """S = (G R^T + R G^T) / (2 C N), symmetric."""
-        return (velocity * self.residuals.T + self.residuals * velocity.T) / (2 * C * N)
-
-    def projection(self, velocity: MatrixExpr) -> MatrixExpr:
-        """Proj(G) = G - S R."""
-        return velocity - self.multiplier(velocity) * self.residuals
-
-    @property
-    def white(self) -> Hypothesis:
-        """Sigma_W(X) = I."""
-        covariance = self.data.within_covariance
-        return Hypothesis("white", Equal(covariance, sp.Identity(p)), "the features are whitened: Sigma_W(X) = I")
-
-    @property
-    def tangent(self) -> Hypothesis:
-        """D is tangent to {Sigma_W = I} at X."""
-        zero = sp.ZeroMatrix(p, p)
-        return Hypothesis(
-            "tangent",
-            Equal(self.derivative_of_covariance(self.direction), zero),
-            "D is tangent: the derivative of Sigma_W in the direction D vanishes",
-        )
-
-
-def whitened() -> WhitenedFeatures:
-    return WhitenedFeatures(balanced(sp.MatrixSymbol("X", p, C * N)))
-
-
-def tangent_setting(
-    flow: WhitenedFeatures,
-    parameters: Mapping[sp.Symbol, Range],
-    hypotheses: tuple[Hypothesis, ...],
-    definitions: Mapping[Any, Any] | None = None,
-) -> Setting:
-    """Whitened features, any matrix G of velocities, a tangent direction D, a step ``epsilon``."""
-
-    def sample(rng: random.Random) -> Values:
-        values = dict(central_path.sample(rng))
-        snr = central_path.signal_to_noise()
-        root, features, one_hot = (values.pop(s) for s in (snr.root, snr.data.features, snr.data.one_hot))
-        rows = [[root[i][i] * x for x in row] for i, row in enumerate(features)]  # Sigma_W = I
-        dim, total = len(rows), len(rows[0])
-        any_direction = random_matrix(rng, dim, total)
-        return {
-            **values,
-            flow.state: rows,
-            flow.data.one_hot: one_hot,
-            flow.velocity: random_matrix(rng, dim, total),
-            flow.direction: tangent_part(any_direction, rows, one_hot, values[N]),
-            EPSILON: Fraction(rng.randint(1, 5), 3),
-        }
-
-    return Setting(parameters, hypotheses, sample, definitions=definitions or {})
-
-
-EPSILON = sp.Symbol("epsilon", real=True, positive=True)
-
-
-def tangent_part(direction: Any, features: Any, one_hot: Any, per_class: int) -> Any:
-    """A tangent direction, exactly: A (X - M Y) with A antisymmetric, plus anything constant within classes."""
-    dim, total = len(features), len(features[0])
-    means = matrix_product(features, [list(column) for column in zip(*one_hot, strict=True)])
-    spread = matrix_product([[x / per_class for x in row] for row in means], one_hot)
-    residuals = [[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(features, spread, strict=True)]
-    turn = [[direction[i][j] - direction[j][i] for j in range(dim)] for i in range(dim)]
-    shift = matrix_product([row[: len(one_hot)] for row in direction], one_hot)
-    moved = matrix_product(turn, residuals)
-    return [[moved[i][s] + shift[i][s] for s in range(total)] for i in range(dim)]
-
-
-def tangent_projection(flow: WhitenedFeatures, where: Setting) -> Derivation:
-    """Proj(G) is tangent, and G - Proj(G) is orthogonal to every tangent direction."""
-    direction, velocity = flow.direction, flow.velocity
-    zero, multiplier = sp.ZeroMatrix(p, p), flow.multiplier(velocity)
-    projected = flow.projection(velocity)
-    moved = flow.covariance(flow.state + EPSILON * direction)
-    expansion = (
-        flow.data.within_covariance
-        + EPSILON * flow.derivative_of_covariance(direction)
-        + EPSILON**2 * flow.covariance(direction)
-    )
-    normal = sp.Trace((velocity - projected) * direction.T)
-    return Derivation(
-        "The orthogonal projection on the tangent space of whitened features",
-        where,
-        (
-            Step(
-                "residuals",
-                Equal(flow.residuals * flow.data.one_hot.T, sp.ZeroMatrix(p, C)),
-                "Deviations from the class means sum to zero within each class.",
-                Star(("one-hot rows",)),
-            ),
-            Step(
-                "norm of the residuals",
-                Equal(flow.residuals * flow.residuals.T, C * N * sp.Identity(p)),
-                "This is Sigma_W(X) = I.",
-                Star(("white",)),
-            ),
-            Step(
-                "derivative",
-                Equal(moved, expansion),
-                "Sigma_W is quadratic in the features, so this expansion is exact; its linear term is the derivative, "
-                "and the tangent space is where it vanishes.",
-                Star(("one-hot rows",)),
-            ),
-            Step(
-                "projection is tangent",
-                Equal(flow.derivative_of_covariance(projected), zero),
-                "(G - S R) R^T + R (G - S R)^T = G R^T + R G^T - 2 C N S = 0, because R R^T = C N I.",
-                Star(),
-            ),
-            Step(
-                "remainder",
-                Equal(normal, sp.Trace(multiplier * flow.derivative_of_covariance(direction)) * C * N / 2),
-                "G - Proj(G) = S R and S is symmetric: tr(S R D^T) is half of tr(S (R D^T + D R^T)).",
-                Star(("one-hot rows",)),
-            ),
-            Step(
-                "remainder is normal",
-                Equal(normal, sp.S.Zero),
-                "D is tangent, so the bracket vanishes.",
-                Star(("remainder", "tangent")),
-            ),
-            Step(
-                "projection",
-                AllOf(
-                    (
-                        Equal(moved, expansion),
-                        Equal(flow.derivative_of_covariance(projected), zero),
-                        Equal(normal, sp.S.Zero),
-                    )
-                ),
-                "Tangent, and orthogonal to every tangent direction: that is the orthogonal projection.",
-                Conjunction(("derivative", "projection is tangent", "remainder is normal")),
-            ),
-        ),
-    )
-
-
-# ------------------------------------------------------------------------------- the flow in the singular values
+from .tangent_projection import EPSILON
 
 
 @dataclass(frozen=True)
@@ -216,7 +36,7 @@ class SingularValueFlow:
     matrix, in its singular value decomposition U diag(w) V^T.
     """
 
-    snr: central_path.SignalToNoise
+    snr: signal_to_noise.SignalToNoise
 
     @property
     def state(self) -> sp.MatrixSymbol:
@@ -277,7 +97,11 @@ class SingularValueFlow:
     @property
     def best_weights(self) -> MatrixExpr:
         """W_LS = Mbar^T Sigma_T^{-1} / C."""
-        data = self.data(self.state)
+        return self.classifier(self.state)
+
+    def classifier(self, features: Any) -> MatrixExpr:
+        """Mbar^T Sigma_T^{-1} / C at given features."""
+        data = self.data(features)
         return data.centred_means.T * data.total_covariance.inv() / C
 
     @property
@@ -304,7 +128,8 @@ class SingularValueFlow:
         return velocity - (velocity * residuals.T + residuals * velocity.T) * residuals / (2 * C * N)
 
     @property
-    def hypotheses(self) -> tuple[Hypothesis, ...]:
+    def structure(self) -> tuple[Hypothesis, ...]:
+        """What R, U and V are."""
         lemma, identity = "singular value decomposition", sp.Identity(C - 1)
         left, right, residuals = self.snr.left, self.snr.right, self.residuals
         return (
@@ -327,6 +152,13 @@ class SingularValueFlow:
                 "the columns of V are orthogonal to 1, as centred class means are",
                 lemma=lemma,
             ),
+        )
+
+    @property
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        """The structure, and where L_LS is differentiable."""
+        return (
+            *self.structure,
             Hypothesis(
                 "differentiable",
                 Invertible(self.data(self.state).total_covariance),
@@ -343,39 +175,43 @@ def flow_setting(
     """Whitened features in class means and residuals."""
 
     def sample(rng: random.Random) -> Values:
-        values = dict(central_path.sample(rng))
-        snr = flow.snr
-        root, features, one_hot = values.pop(snr.root), values.pop(snr.data.features), values[snr.data.one_hot]
-        white = [[root[i][i] * x for x in row] for i, row in enumerate(features)]
-        averages = matrix_product([[x / values[N] for x in row] for row in white], transposed(one_hot))
-        spread = matrix_product(averages, one_hot)
-        residuals = [[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(white, spread, strict=True)]
-        mean = [[sum(row, Fraction(0)) / len(row)] for row in white]
-        extra = {EPSILON: Fraction(rng.randint(1, 5), 3)}
-        extra |= {sp.MatrixSymbol(name, p, p): random_matrix(rng, len(white), len(white)) for name in ("Q", "Z")}
-        extra |= {flow.weights: random_matrix(rng, values[C], len(white)), flow.bias: random_matrix(rng, values[C], 1)}
-        return {**values, **extra, flow.residuals: residuals, flow.mean: mean, flow.state: white}
+        return flow_sample(flow, rng, signal_to_noise.sample(rng))
 
     return Setting(parameters, flow.hypotheses, sample, definitions=definitions or {})
+
+
+def flow_sample(flow: SingularValueFlow, rng: random.Random, drawn: Values) -> Values:
+    """An example of :func:`signal_to_noise.sample` whitened, as R, mu and X."""
+    values = dict(drawn)
+    snr = flow.snr
+    root, features, one_hot = values.pop(snr.root), values.pop(snr.data.features), values[snr.data.one_hot]
+    white = [[root[i][i] * x for x in row] for i, row in enumerate(features)]
+    averages = matrix_product([[x / values[N] for x in row] for row in white], transposed(one_hot))
+    spread = matrix_product(averages, one_hot)
+    residuals = [[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(white, spread, strict=True)]
+    mean = [[sum(row, Fraction(0)) / len(row)] for row in white]
+    extra = {EPSILON: Fraction(rng.randint(1, 5), 3)}
+    extra |= {sp.MatrixSymbol(name, p, p): random_matrix(rng, len(white), len(white)) for name in ("Q", "Z")}
+    extra |= {flow.weights: random_matrix(rng, values[C], len(white)), flow.bias: random_matrix(rng, values[C], 1)}
+    return {**values, **extra, flow.residuals: residuals, flow.mean: mean, flow.state: white}
 
 
 def transposed(rows: Rows) -> Rows:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _covariance_steps(flow: SingularValueFlow) -> tuple[Step, ...]:
-    """Gradient, class means and total covariance; K Mbar = C U diag(w) (C I + diag(w)^2)^{-1} V^T."""
+def _gradient_step(flow: SingularValueFlow) -> Step:
+    because = "Differentiate L_LS in X: d K = -K d Sigma_T K."
+    return Step("gradient", flow.gradient_statement, because, Differentiate())
+
+
+def covariance_steps(flow: SingularValueFlow) -> tuple[Step, ...]:
+    """Class means and total covariance; K U = C U (C I + diag(w)^2)^{-1} for its inverse K."""
     snr, data = flow.snr, flow.data(flow.features)
     diagonal, left = DiagMatrix(snr.values), snr.left
     inverse = data.total_covariance.inv()
     spread = sp.Identity(p) + left * diagonal**2 * left.T / C
     return (
-        Step(
-            "gradient",
-            flow.gradient_statement,
-            "Differentiate L_LS in X: d K = -K d Sigma_T K.",
-            Differentiate(),
-        ),
         Step("class means", Equal(data.centred_means, flow.means), "R and mu do not enter.", Star()),
         Step("total covariance", Equal(spread, data.total_covariance), "Sigma_T = Sigma_W + Mbar Mbar^T / C.", Star()),
         Step(
@@ -396,7 +232,7 @@ def _covariance_steps(flow: SingularValueFlow) -> tuple[Step, ...]:
             "The same matrix; so K = Sigma_T^{-1} exists.",
             Rewrite("spread is positive definite", "total covariance"),
         ),
-        *central_path.resolvent_steps(snr),
+        *signal_to_noise.resolvent_steps(snr),
         Step(
             "inverse of the total covariance",
             Equal(inverse * spread, sp.Identity(p)),
@@ -478,7 +314,8 @@ def snr_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
         where,
         (
             *_least_squares_steps(flow),
-            *_covariance_steps(flow),
+            _gradient_step(flow),
+            *covariance_steps(flow),
             Step(
                 "gradient here",
                 Equal(gradient, left * diagonal**2 * snr.resolvent**2 * left.T * flow.residuals / (C * N) - moving),
@@ -513,29 +350,46 @@ def unprojected_velocity(flow: SingularValueFlow) -> MatrixExpr:
     return whitening - gradient * flow.labels.T
 
 
+def _inverse_root() -> Equal:
+    """(I - epsilon Q / 2) (I + epsilon Q + epsilon^2 Z) (I - epsilon Q / 2) is I up to epsilon^2."""
+    change, second, identity = sp.MatrixSymbol("Q", p, p), sp.MatrixSymbol("Z", p, p), sp.Identity(p)
+    half = identity - EPSILON * change / 2
+    return Equal(
+        half * (identity + EPSILON * change + EPSILON**2 * second) * half,
+        identity
+        + EPSILON**2 * (second - 3 * change**2 / 4)
+        + EPSILON**3 * (change**3 / 4 - (change * second + second * change) / 2)
+        + EPSILON**4 * change * second * change / 4,
+    )
+
+
+def _unprojected_motion(flow: SingularValueFlow) -> Equal:
+    snr = flow.snr
+    moving = snr.left * DiagMatrix(snr.values) * snr.resolvent * snr.right.T / (C * N)
+    return Equal(unprojected_velocity(flow), moving)
+
+
+def unprojected_statement(flow: SingularValueFlow) -> AllOf:
+    """Loss, gradient, the derivative -Q/2 of the inverse root at I, and the velocity of the SNR matrix."""
+    return AllOf((flow.minimum, flow.gradient_statement, _inverse_root(), _unprojected_motion(flow)))
+
+
 def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
     """Step along the unprojected gradient, then whiten: each singular value moves by w / (C N (C + w^2))."""
     snr = flow.snr
-    diagonal, left, right = DiagMatrix(snr.values), snr.left, snr.right
+    diagonal, left = DiagMatrix(snr.values), snr.left
     gradient, residuals = flow.gradient(flow.features), flow.residuals
     normal = left * diagonal**2 * snr.resolvent**2 * left.T / (C * N)
-    change, second = sp.MatrixSymbol("Q", p, p), sp.MatrixSymbol("Z", p, p)
-    half = sp.Identity(p) - EPSILON * change / 2
     return Derivation(
         "The flow of unprojected gradient steps with renormalisation",
         where,
         (
             *_least_squares_steps(flow),
-            *_covariance_steps(flow),
+            _gradient_step(flow),
+            *covariance_steps(flow),
             Step(
                 "inverse root",
-                Equal(
-                    half * (sp.Identity(p) + EPSILON * change + EPSILON**2 * second) * half,
-                    sp.Identity(p)
-                    + EPSILON**2 * (second - 3 * change**2 / 4)
-                    + EPSILON**3 * (change**3 / 4 - (change * second + second * change) / 2)
-                    + EPSILON**4 * change * second * change / 4,
-                ),
+                _inverse_root(),
                 "If Sigma_W = I + epsilon Q + O(epsilon^2), then I - epsilon Q / 2 whitens it up to O(epsilon^2): the "
                 "derivative of Sigma_W^{-1/2} at I is -Q/2.",
                 Star(()),
@@ -551,22 +405,16 @@ def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             ),
             Step(
                 "velocity",
-                Equal(unprojected_velocity(flow), left * diagonal * snr.resolvent * right.T / (C * N)),
+                _unprojected_motion(flow),
                 "w / (N (C + w^2)^2) from the class means and w^3 / (C N (C + w^2)^2) from the whitening add up to "
                 "w / (C N (C + w^2)).",
                 Star(),
             ),
             Step(
                 "flow",
-                AllOf(
-                    (
-                        flow.minimum,
-                        flow.gradient_statement,
-                        Equal(unprojected_velocity(flow), left * diagonal * snr.resolvent * right.T / (C * N)),
-                    )
-                ),
-                "The loss, its gradient, and the velocity of the SNR matrix.",
-                Conjunction(("least-squares loss", "gradient", "velocity")),
+                unprojected_statement(flow),
+                "The loss, its gradient, the derivative of the inverse root, and the velocity of the SNR matrix.",
+                Conjunction(("least-squares loss", "gradient", "inverse root", "velocity")),
             ),
         ),
     )

@@ -691,7 +691,8 @@ class Statement:
     first-integral  along dw/dt = rate(w) on the positive reals, Phi(w(t)) = Phi(w(0)) + t, and Phi increases strictly
     growth          moreover w(t) exists for all t >= 0, increases strictly to infinity, and c w(t)^k / t tends to 1
     equalisation    moreover w/v decreases to 1 for solutions w >= v, and (w/v)^k <= 1 + (Phi(w) - Phi(v)) / (c v^k)
-    decay           moreover the sum of q(w_j(t)) over n solutions, times (t/c)^(m/k), tends to n l
+    shares          moreover, of n solutions, q(w_j) / sum_i q(w_i) lies between r^-m / n and r^m / n, r = max w / min w
+    decay           growth, and the sum of q(w_j(t)) over n solutions, times (t/c)^(m/k), tends to n l
     ==============  ==========================================================================================
     """
 
@@ -1365,11 +1366,41 @@ def rule_equalisation(replay: Replay, goal: Statement, reader: Reader, data: Map
     most Phi(w) - Phi(v), which is constant in time.
     """
     expect(goal.kind == "equalisation", "this rule proves statements of kind equalisation")
+    equalisation(replay, goal)
+
+
+def equalisation(replay: Replay, goal: Statement) -> tuple[Calculus, Motion, Algebra]:
     calculus, motion, signs, rest = growth(replay, goal)
     relative: Tree = ("/", calculus.variable, motion.rate)
     require_defined(signs, calculus, relative)
     require_visible(signs, calculus, slope(calculus, relative), "w / rate(w) does not visibly increase")
     require_visible(signs, calculus, slope(calculus, rest), "the integral minus its leading term decreases", True)
+    return calculus, motion, signs
+
+
+def rule_shares(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """q > 0 and |w q'(w) / q(w)| <= m: of n solutions, every share q(w_j) / sum_i q(w_i) is 1/n up to a factor r^m.
+
+    Integrate the logarithmic slope between two solutions: their q differ by at most the factor r^m, r = max w / min w,
+    and so does each share from 1/n. By equalisation r tends to 1.
+    """
+    expect(goal.kind == "shares", "this rule proves statements of kind shares")
+    calculus, motion, signs = equalisation(replay, goal)
+    require_count(replay, calculus, motion)
+    quantity = motion.quantity
+    require_defined(signs, calculus, quantity)
+    require_visible(signs, calculus, quantity, "the quantity is not visibly positive")
+    relative: Tree = ("*", calculus.variable, slope(calculus, quantity))
+    for sign in ("1", "-1"):
+        bound: Tree = ("+", ("*", str(motion.power), quantity), ("*", sign, relative))
+        require_visible(signs, calculus, bound, "the logarithmic slope is not visibly bounded by the power", True)
+
+
+def require_count(replay: Replay, calculus: Calculus, motion: Motion) -> None:
+    require_constant(calculus, motion.count)
+    number, one = calculus.quotient(motion.count)
+    natural = one == {(): Fraction(1)} and replay.algebra.is_natural(number)
+    expect(natural, "the number of solutions is not visibly a natural number")
 
 
 def rule_decay(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
@@ -1377,10 +1408,7 @@ def rule_decay(replay: Replay, goal: Statement, reader: Reader, data: Mapping[st
     expect(goal.kind == "decay", "this rule proves statements of kind decay")
     calculus, motion, _, _ = growth(replay, goal)
     require_constant(calculus, motion.limit)
-    require_constant(calculus, motion.count)
-    number, one = calculus.quotient(motion.count)
-    natural = one == {(): Fraction(1)} and replay.algebra.is_natural(number)
-    expect(natural, "the number of solutions is not visibly a natural number")
+    require_count(replay, calculus, motion)
     scaled: Tree = ("*", motion.quantity, ("^", calculus.variable, str(motion.power)))
     require_vanishing(replay, calculus, ("+", scaled, ("*", "-1", motion.limit)))
 
@@ -1427,10 +1455,11 @@ RULES: dict[str, Rule] = {
     "first-integral": rule_first_integral,
     "growth": rule_growth,
     "equalisation": rule_equalisation,
+    "shares": rule_shares,
     "decay": rule_decay,
 }
 
-MOTIONS = ("first-integral", "growth", "equalisation", "decay")
+MOTIONS = ("first-integral", "growth", "equalisation", "shares", "decay")
 MOTION_FIELDS = ("rate", "coefficient", "exponent", "quantity", "power", "limit", "count")
 
 # Literature lemmas that a hypothesis may rest on, each an existence statement for fresh letters.
@@ -1619,7 +1648,11 @@ class Reader:
             limit=tree("limit"),
             count=tree("count"),
         )
-        spoken = {"first-integral": ("rate",), "decay": MOTION_FIELDS}.get(kind, MOTION_FIELDS[:3])
+        spoken = {
+            "first-integral": ("rate",),
+            "shares": (*MOTION_FIELDS[:5], "count"),
+            "decay": MOTION_FIELDS,
+        }.get(kind, MOTION_FIELDS[:3])
         silent = [name for name in MOTION_FIELDS if name not in spoken]
         if any(getattr(motion, name) != getattr(Motion("0"), name) for name in silent):
             raise Malformed(f"{kind} says nothing about {' and '.join(silent)}")
@@ -1919,9 +1952,10 @@ def render_statement(statement: Statement) -> str:
         text = f"{kind} along d{name}/dt = {render_tree(motion.rate)} with Phi = {render_tree(statement.calculus.tree)}"
         if kind != "first-integral":
             text += f", c {name}^k = {render_tree(motion.coefficient)} {name}^{motion.exponent}"
+        if kind in ("shares", "decay"):
+            text += f", q = {render_tree(motion.quantity)}, m = {motion.power}, n = {render_tree(motion.count)}"
         if kind == "decay":
-            text += f", q = {render_tree(motion.quantity)}, m = {motion.power}, l = {render_tree(motion.limit)}"
-            text += f", n = {render_tree(motion.count)}"
+            text += f", l = {render_tree(motion.limit)}"
         return text
     if statement.calculus is not None:
         tails = {"vanishes": "= 0", "increasing": "increases strictly with {}", "tends": "tends to 0 as {} grows"}

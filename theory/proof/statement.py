@@ -256,6 +256,28 @@ class Equalisation(Growth):
 
 
 @dataclass(frozen=True)
+class EqualShares(Equalisation):
+    """Of ``count`` solutions every share ``quantity(w_j) / sum_i quantity(w_i)`` tends to ``1 / count``:
+
+    it lies between ``r**-power / count`` and ``r**power / count`` for r = max w / min w, which tends to 1 as
+    :class:`Equalisation` says.
+    """
+
+    quantity: sp.Expr
+    power: int
+    count: sp.Expr
+
+    def latex(self) -> str:
+        name, count = latex(self.variable), latex(self.count)
+        each, other = (latex(self.quantity.xreplace({self.variable: sp.Symbol(f"{name}_{i}")})) for i in "ji")
+        return (
+            rf"\left(\frac{{\min {name}}}{{\max {name}}}\right)^{{{self.power}}} \le ({count}) "
+            rf"\frac{{{each}}}{{\sum_{{i=1}}^{{{count}}} {other}}} \le "
+            rf"\left(\frac{{\max {name}}}{{\min {name}}}\right)^{{{self.power}}} \to 1"
+        )
+
+
+@dataclass(frozen=True)
 class Decay(Growth):
     """The sum of ``quantity(w_j(t))`` over ``count`` solutions, times ``(t / coefficient)**(power / exponent)``,
 

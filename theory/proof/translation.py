@@ -392,6 +392,8 @@ class Translation:
                 return Statement("gradient", self.scalar(objective), over=over, at=(self.matrix(gradient),))
             case st.Decay():
                 return self._motion("decay", statement)
+            case st.EqualShares():
+                return self._motion("shares", statement)
             case st.Equalisation():
                 return self._motion("equalisation", statement)
             case st.Growth():
@@ -419,6 +421,11 @@ class Translation:
             parts = (statement.quantity, statement.limit, statement.count)
             quantity, limit, count = (self._tree(sp.sympify(part, strict=True), generators) for part in parts)
             motion = replace(motion, quantity=quantity, power=statement.power, limit=limit, count=count)
+        if isinstance(statement, st.EqualShares):
+            quantity, count = (
+                self._tree(sp.sympify(part, strict=True), generators) for part in (statement.quantity, statement.count)
+            )
+            motion = replace(motion, quantity=quantity, power=statement.power, count=count)
         calculus = Calculus(self._parameter(statement.variable), tuple(sorted(generators.items())), integral)
         return Statement(kind, calculus=calculus, motion=motion)
 

@@ -1,4 +1,4 @@
-"""The least-squares loss on the central path, as a function of the singular values of the SNR matrix.
+"""The SNR matrix of balanced class data, and the least-squares loss as a function of its singular values.
 
 Without weight decay, with Sigma_W invertible, let S = Sigma_W^{-1/2} Mbar be the SNR matrix (Mbar: class means minus
 global mean) and w_1, ..., w_{C-1} its C - 1 largest singular values. Then (Han, Papyan & Donoho 2022)
@@ -42,7 +42,7 @@ class SignalToNoise:
     @property
     def values(self) -> sp.MatrixSymbol:
         """w, the C - 1 largest singular values, as a column."""
-        return sp.MatrixSymbol("w", C - 1, 1)
+        return sp.MatrixSymbol(r"\mathbf{w}", C - 1, 1)
 
     @property
     def left(self) -> sp.MatrixSymbol:
@@ -115,10 +115,11 @@ def setting(
     return Setting(parameters, hypotheses, sample, (snr.root,), definitions or {})
 
 
-def sample(rng: random.Random) -> Values:
+def sample(rng: random.Random, least: int = 0) -> Values:
     """An exact example with C = 4, N = 8 or 12, p = 3 or 4, in which every singular vector is rational.
 
-    Within-class residuals are rows of a Hadamard matrix, V is the rest of another, U a signed permutation.
+    Within-class residuals are rows of a Hadamard matrix, V is the rest of another, U a signed permutation. The singular
+    values are multiples of 1/2, from ``least``/2 on.
     """
     classes, per_class = 4, rng.choice((8, 12))  # never equal: C and N must not be confused
     dim = rng.choice((3, 4))
@@ -129,7 +130,7 @@ def sample(rng: random.Random) -> Values:
     pattern = [[row[i] for k in range(classes) for i in range(per_class)] for row in residuals]
     if dim == 4:
         pattern.append([(1 if k % 2 else -1) * residuals[0][i] for k in range(classes) for i in range(per_class)])
-    values = [[Fraction(rng.randint(0, 6), 2)] for _ in range(classes - 1)]
+    values = [[Fraction(rng.randint(least, 6), 2)] for _ in range(classes - 1)]
     order = rng.sample(range(dim), classes - 1)
     left = [[Fraction(rng.choice((1, -1)) if order[j] == i else 0) for j in range(classes - 1)] for i in range(dim)]
     scale = [Fraction(rng.randint(1, 4)) for _ in range(dim)]  # Sigma_W^{1/2} = diag(scale)

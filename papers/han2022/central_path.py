@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..theory.symbols import integers, reals
-from .experiments import COLOURS, STYLE, Experiment, Numbers, Progress
-from .prediction import Input, to_float
+from ...theory.symbols import integers, reals
+from ..experiments import COLOURS, STYLE, Experiment, Numbers, Progress
+from ..prediction import Input, to_float
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from torch import Tensor
 
-    from ..numerics.integrators import IntegrationStats, TimeGrid, Trajectory
-    from ..numerics.models import Features
-    from ..numerics.solution import Solution
+    from ...numerics.integrators import IntegrationStats, TimeGrid, Trajectory
+    from ...numerics.models import Features
+    from ...numerics.solution import Solution
 
 CHECKPOINTS = 40  # at most twice as many markers in a panel
 FEATURE_SHARE = 10  # the run in the full feature space ends at t_end over this
@@ -32,8 +32,8 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
     """Class means to ``t_end``, all features to a tenth of it; each with all steps halved, too."""
     import numpy as np
 
-    from ..numerics import flow, statistics
-    from ..theory import first_integral
+    from ...numerics import flow, statistics
+    from ...theory import first_integral
 
     classes, per_class, steps = values["C"], values["N"], values["steps"]
     w0 = np.array([to_float("w0", start) for start in values["w0"]])
@@ -65,7 +65,7 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
 
     def of_means(states: Tensor) -> Any:
         """Sigma_W = I, so that the SNR matrix is that of the centred class means."""
-        from ..numerics.linalg import singular_values
+        from ...numerics.linalg import singular_values
 
         centred = states - states.mean(dim=-1, keepdim=True)
         return singular_values(centred)[..., : classes - 1].numpy()[:, order]
@@ -142,7 +142,7 @@ def _check(values: Mapping[str, Any], w0: Any, end: float) -> None:
 
 def _grid(end: float, steps: int, classes: int, per_class: int) -> TimeGrid:
     """Steps that grow like t, from 1/500 of C^2 N, the time in which a small singular value grows by a factor e."""
-    from ..numerics.integrators import geometric_grid
+    from ...numerics.integrators import geometric_grid
 
     return geometric_grid(end, steps, min(end / steps, classes**2 * per_class / 500))
 
@@ -154,7 +154,7 @@ def _reported(progress: Progress, stage: str, solve: Any) -> Solution[Trajectory
 
 
 def _features(states: Tensor, like: Features) -> Features:
-    from ..numerics.models import Features
+    from ...numerics.models import Features
 
     return Features(states, like.class_counts)
 
@@ -168,7 +168,7 @@ def _not_converged(changes: list[float], solved: bool) -> str | None:
 
 def _measure(means: Trajectory, start: Features, progress: Progress) -> dict[str, Any]:
     """Loss and metrics of collapse of the features with these class means, at the least-squares classifier."""
-    from ..numerics import flow, losses, statistics
+    from ...numerics import flow, losses, statistics
 
     found: dict[str, Any] = {name: [] for name in MEASURED} | {"least_squares_converged": True}
     for state in means.states:
