@@ -92,7 +92,8 @@ def holds_in(kind: Kind, comparison: Comparison) -> bool:
 class Evidence:
     """One piece of evidence.
 
-    ``outcome`` is ``accepted`` (a certificate that the checker re-verified), ``refuted``, ``agree``, ``diverge`` or
+    ``outcome`` is ``accepted`` (a certificate that the checker re-verified), ``partial`` (one for a part of the claim),
+    ``refuted``, ``agree``, ``diverge`` or
     ``undecided``; ``coverage`` says of how much of the domain it speaks.
     """
 
@@ -135,4 +136,6 @@ def verdict_of(evidence: Sequence[Evidence]) -> Verdict:
         return Verdict.OPEN
     if "accepted" in outcomes:
         return Verdict.PROVED
-    return Verdict.SUPPORTED if "agree" in outcomes else Verdict.OPEN
+    if "agree" in outcomes or ("partial" in outcomes and "undecided" not in outcomes):
+        return Verdict.SUPPORTED
+    return Verdict.OPEN

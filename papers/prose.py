@@ -26,7 +26,7 @@ _SIGNS = {"=": "=", "+": "+", "-": "-", "*": r"\cdot", "/": "/", "<": "<", ">": 
 _SIGNS |= {"->": r"\to", "!=": r"\ne", "|": "|"}
 _OPEN, _CLOSE = {"(": "(", "{": r"\{", "[": "["}, {")": ")", "}": r"\}", "]": "]"}
 
-_SCRIPT = r"(?:\^T\b|[_^]\{[^{}]*\}|\^-?[0-9]+|[_^][A-Za-z0-9]+|\*(?=[,.:;)]|\s[a-z]|$))"
+_SCRIPT = r"(?:\^T\b|[_^]\{[^{}]*\}|\^\([^()]*\)|\^\+|\^-?[0-9]+|[_^][A-Za-z0-9]+|\*(?=[,.:;)]|\s[a-z]|$))"
 _LEXEME = re.compile(
     rf"(?P<primed>\b(?:[A-Za-z]|{'|'.join(sorted(GREEK))})')(?![A-Za-z])"
     rf"|(?P<name>[A-Za-z]+)(?P<scripts>{_SCRIPT}+)"
@@ -66,11 +66,18 @@ def names(symbols: Iterable[Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for symbol in symbols:
         name, tex = plain_name(symbol), latex(symbol)
-        found[name] = tex if found.get(name, tex) == tex else _without_argument(tex)
+        other = found.get(name, tex)
+        if _bold(tex, other):  # of a vector and its entries the light letter
+            continue
+        found[name] = tex if tex == other or _bold(other, tex) else _without_argument(tex)
     stems: dict[str, list[str]] = {}
     for name in found:
         stems.setdefault(name.partition("_")[0], []).append(name)
     return {stem: found[full[0]] for stem, full in stems.items() if len(full) == 1} | found
+
+
+def _bold(tex: str, other: str) -> bool:
+    return tex == rf"\mathbf{{{other}}}"
 
 
 def _without_argument(tex: str) -> str:
@@ -152,7 +159,7 @@ def _word(match: re.Match[str], later: list[re.Match[str]], before: list[_Lexeme
     word = match.group()
     following = later[0].group() if later else ""
     after = later[1].group() if following.isspace() and len(later) > 1 else following
-    article = word == "a" and after not in _SIGNS
+    article = word == "a" and after not in (*_SIGNS, ")")
     if word == "A":
         start = not any(lexeme.kind != "space" for lexeme in before) or before[-2:][0].text in (".", ":")
         verb = after in ("is", "has", "exists", "and") or not re.fullmatch("[a-z]{2,}[a-z-]*", after)
@@ -161,7 +168,7 @@ def _word(match: re.Match[str], later: list[re.Match[str]], before: list[_Lexeme
     argument = bool(re.match("[A-Za-z0-9(]", after)) and not re.fullmatch("[a-z]{2,}['a-z-]*", after)
     if word in _FUNCTIONS and (applied or argument or word in ("tr", "diag", "grad", "Proj")):
         return _Lexeme("atom", word, _FUNCTIONS[word])
-    if word in known or word in GREEK or (len(word) == 1 and not article):
+    if word in known or word in GREEK or (len(word) == 1 and not article) or re.fullmatch("[A-Z]bar", word):
         tex = _base(word, known)
         return _Lexeme("atom", word, _without_argument(tex) if following == "(" else tex)
     previous = before[-1].text if before else ""
@@ -176,6 +183,8 @@ def _word(match: re.Match[str], later: list[re.Match[str]], before: list[_Lexeme
 def _base(name: str, known: Mapping[str, str]) -> str:
     if name in known:
         return known[name]
+    if re.fullmatch("[A-Z]bar", name):
+        return rf"\bar{{{name[0]}}}"
     if len(name) == 2 and name[0] == "d":  # a differential
         return f"d{_base(name[1], known)}"
     return sp.latex(sp.Symbol(name))
@@ -196,7 +205,7 @@ def _scripted(name: str, scripts: str, known: Mapping[str, str]) -> str:
 def _scripts(scripts: str, known: Mapping[str, str]) -> str:
     found = ""
     for part in re.findall(_SCRIPT, scripts):
-        mark, inner = ("^", "*") if part == "*" else (part[0], part[1:].strip("{}"))
+        mark, inner = ("^", "*") if part == "*" else (part[0], part[1:].strip("{}()"))
         if mark == "^" and inner == "T":
             inner = r"\top"
         elif inner in GREEK:

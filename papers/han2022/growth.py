@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
+from sympy.matrices.expressions.diagonal import DiagMatrix
 
 from ...theory import collapse, growth
 from ...theory.evaluation import evaluate
-from ...theory.proof.statement import Decay, Equalisation, FirstIntegral, Growth
-from ...theory.symbols import C, N, p, reals
+from ...theory.proof.statement import AllOf, Decay, Equal, Equalisation, EqualShares, FirstIntegral, Growth
+from ...theory.symbols import C, N, frobenius_squared, ones, p, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..evidence import Comparison, Kind, Verdict
 from ..prediction import Input, Prediction, numbered, to_float
-from .least_squares import CLASSES, DIMENSION, PER_CLASS, VERSION
-from .renormalised_flow import flow
+from .least_squares import CLASSES, DIMENSION, PER_CLASS, VERSION, snr
+from .renormalised_flow import FLOW, Mbar_Xw, Sigma_TXw, X_w, covariance_of, flow, mu_Xw
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +39,35 @@ RATE = w / (N * (C + w**2) ** 2)
 
 # ---- collapse
 COLLAPSE_DOMAIN = Domain((CLASSES, PER_CLASS, DIMENSION, VALUE), (p >= C - 1, p <= C * (N - 1)))
-collapse_setting = collapse.setting(flow, COLLAPSE_DOMAIN.ranges)
+Sigma_WXw, Sigma_BXw = (sp.MatrixSymbol(name, p, p) for name in (r"\Sigma_W(X(w))", r"\Sigma_B(X(w))"))
+W_Xw = sp.MatrixSymbol("W_{LS}(X(w))", C, p)
+COLLAPSE = {name: FLOW[name] for name in (X_w, mu_Xw, Mbar_Xw, Sigma_TXw)} | {
+    Sigma_WXw: covariance_of(X_w),
+    Sigma_BXw: Mbar_Xw * Mbar_Xw.T / C,
+    W_Xw: Mbar_Xw.T * Sigma_TXw.inv() / C,
+}
+collapse_setting = collapse.setting(flow, COLLAPSE_DOMAIN.ranges, COLLAPSE)
+diagonal = DiagMatrix(snr.values)
+spread, inverse = snr.left * diagonal**2 * snr.left.T / C, C * snr.left * diagonal.inv() * diagonal.inv() * snr.left.T
+limit_weights = snr.right * diagonal * snr.resolvent * snr.left.T
+limit_means = snr.left * diagonal * snr.right.T
+COLLAPSE_STATEMENT = AllOf(
+    (
+        Equal(Sigma_WXw, sp.Identity(p)),
+        Equal(Sigma_BXw, spread),
+        *collapse.penrose(spread, inverse),
+        Equal(sp.Trace(inverse) / C, sp.Trace(diagonal.inv() * diagonal.inv())),
+        Equal(Mbar_Xw, limit_means),
+        Equal(limit_means.T * limit_means, snr.right * diagonal**2 * snr.right.T),
+        Equal(frobenius_squared(limit_means), sp.Trace(diagonal**2)),
+        Equal(snr.right * snr.right.T, sp.Identity(C) - ones(C) * ones(C).T / C),
+        Equal(W_Xw, limit_weights),
+        Equal(frobenius_squared(limit_weights), sp.Trace(diagonal**2 * snr.resolvent * snr.resolvent)),
+        Decay(w, RATE, PHI, N / 4, 4, 1 / w**2, 2, sp.S.One, C - 1),
+        EqualShares(w, RATE, PHI, N / 4, 4, w**2, 2, C - 1),
+        EqualShares(w, RATE, PHI, N / 4, 4, (w / (C + w**2)) ** 2, 2, C - 1),
+    )
+)
 
 
 # ---- simulation: class means under the flow, the first singular value of which starts at the drawn one
@@ -260,17 +289,18 @@ CLAIMS = (
         "han2022/collapse-limit",
         "Hence neural collapse: NC1 decays, the class means tend to a simplex ETF, the classifier to the class means",
         Kind.LIMIT,
-        collapse.statement(flow, motion),
+        COLLAPSE_STATEMENT,
         collapse_setting,
         COLLAPSE_DOMAIN,
         lambda: collapse.collapse(flow, motion, collapse_setting),
         simulate_collapse,
         Verdict.SUPPORTED,
         VERSION,
-        notes="At whitened features with SNR singular values w. NC1 = tr(Sigma_B^+ Sigma_W)/C is the sum of 1/w_j^2. "
-        "The normalised Gram matrix of the class means is V diag(a) V^T, normalised classifier and class means are "
-        "V diag(b)^(1/2) U^T and V diag(a)^(1/2) U^T, with shares a_j of w_j^2 and b_j of (w_j/(C + w_j^2))^2; all "
-        "tend to 1/(C-1), at the rate of the equalisation.",
+        notes="At whitened features with SNR singular values w. C U diag(w)^(-2) U^T is the pseudo-inverse of "
+        "Sigma_B, and NC1 is the sum of 1/w_j^2. The normalised Gram matrix of the class means is V diag(a) V^T, the "
+        "normalised classifier V diag(b)^(1/2) U^T, the normalised class means V diag(a)^(1/2) U^T, with a_j the share "
+        "of w_j^2 in the sum of all, b_j that of (w_j/(C + w_j^2))^2. All shares tend to 1/(C - 1), as fast as the "
+        "ratios tend to 1.",
         beyond="NC4 (least-squares decisions agree with the nearest class mean), which is simulated",
     ),
     Claim(

@@ -291,8 +291,12 @@ class Decay(Growth):
 
     def latex(self) -> str:
         name = latex(self.variable)
+        base = latex(self.coefficient / sp.Symbol("t", positive=True))
         power = latex(sp.Rational(self.power, self.exponent))
-        base = rf"\left(\frac{{{latex(self.coefficient)}}}{{t}}\right)^{{{power}}}"
         each = latex(self.quantity.xreplace({self.variable: sp.Symbol(f"{self.variable.name}_j")}))
-        total = latex(sp.Mul(self.limit, self.count, evaluate=False))
-        return rf"\sum_{{j=1}}^{{{latex(self.count)}}} {each} \;\sim\; {total} {base},\quad \dot {name}_j = \ldots"
+        front = "" if self.limit == 1 else latex(self.limit)
+        rate = latex(self.rate.xreplace({self.variable: sp.Symbol(f"{self.variable.name}_j")}))
+        return (
+            rf"\sum_{{j=1}}^{{{latex(self.count)}}} {each} \;\sim\; "
+            rf"{front} \left({latex(self.count)}\right) \left({base}\right)^{{{power}}},\quad \dot {name}_j = {rate}"
+        )
