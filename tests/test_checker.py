@@ -409,7 +409,8 @@ def test_what_is_used_is_reported(proofs: dict[str, Json]) -> None:
     report = checker.check(proofs["han2022/central-path-loss"])
     assert report.conditional_on == ("positive definite square root", "singular value decomposition")
     assert all(used for _, _, used in report.hypotheses)
-    assert "inv1: C - 1 x C - 1 symmetric = (C I + diag(w) diag(w))^-1" in report.where
+    diagonal = r"diag(\mathbf{w})"
+    assert f"inv1: C - 1 x C - 1 symmetric = (C I + {diagonal} {diagonal})^-1" in report.where
     assert "C >= 2, integer" in report.where
 
 

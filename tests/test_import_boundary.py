@@ -114,7 +114,8 @@ def is_true(call: ast.Call, keyword: str) -> bool:
 
 def unsafe(source: str) -> set[str]:
     """What runs text or bytes as code: eval and its kin, pickle, sympy's parsers (sympify evaluates strings)."""
-    found = {name for name in imports(source, "tightframe.any.module") for bad in UNSAFE_MODULES if within(name, bad)}
+    imported = imports(source, "tightframe.any.inner.module")
+    found = {name for name in imported for bad in UNSAFE_MODULES if within(name, bad)}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Name | ast.Attribute):
             name = node.id if isinstance(node, ast.Name) else node.attr

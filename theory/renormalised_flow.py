@@ -370,8 +370,8 @@ def _unprojected_motion(flow: SingularValueFlow) -> Equal:
 
 
 def unprojected_statement(flow: SingularValueFlow) -> AllOf:
-    """Loss, gradient, the derivative -Q/2 of the inverse root at I, and the velocity of the SNR matrix."""
-    return AllOf((flow.minimum, flow.gradient_statement, _inverse_root(), _unprojected_motion(flow)))
+    """The gradient, the derivative -Q/2 of the inverse root at I, and the velocity of the SNR matrix."""
+    return AllOf((flow.gradient_statement, _inverse_root(), _unprojected_motion(flow)))
 
 
 def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
@@ -384,7 +384,6 @@ def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
         "The flow of unprojected gradient steps with renormalisation",
         where,
         (
-            *_least_squares_steps(flow),
             _gradient_step(flow),
             *covariance_steps(flow),
             Step(
@@ -413,8 +412,8 @@ def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             Step(
                 "flow",
                 unprojected_statement(flow),
-                "The loss, its gradient, the derivative of the inverse root, and the velocity of the SNR matrix.",
-                Conjunction(("least-squares loss", "gradient", "inverse root", "velocity")),
+                "The gradient, the derivative of the inverse root, and the velocity of the SNR matrix.",
+                Conjunction(("gradient", "inverse root", "velocity")),
             ),
         ),
     )

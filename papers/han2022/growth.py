@@ -189,7 +189,8 @@ def simulate_loss_decay(values: Mapping[str, Any], seed: int) -> Comparison:
     from ...numerics import losses
 
     path = simulated_path(values, seed, long_time(values, seed))
-    measured, converged = [], path.converged
+    measured: list[float] = []
+    converged = path.converged
     for k in last_decades(path):
         features = path.features(k)
         found = losses.least_squares_minimum(features.extended().values, features.one_hot)
@@ -204,7 +205,8 @@ def simulate_collapse(values: Mapping[str, Any], seed: int) -> Comparison:
     from ...numerics import losses, statistics
 
     path = simulated_path(values, seed, long_time(values, seed), values["p"])
-    measured, converged = [], path.converged
+    measured: list[float] = []
+    converged = path.converged
     for k in last_decades(path):
         features = path.features(k)
         least = losses.least_squares_minimum(features.extended().values, features.one_hot)
