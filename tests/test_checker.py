@@ -416,11 +416,11 @@ def test_what_is_used_is_reported(proofs: dict[str, Json]) -> None:
 
 # ------------------------------------------------------------------------------------------------- malformed files
 
-QUICK = 2.0  # seconds
+QUICK = 10.0  # seconds of processor time: the limit on work ends what would run for hours, on a slow machine too
 
 
 def ends_quickly(document: Json) -> str:
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         checker.check(document)
         result = "accepted"
@@ -428,7 +428,7 @@ def ends_quickly(document: Json) -> str:
         result = "malformed"
     except Rejected:
         result = "rejected"
-    assert time.perf_counter() - started < QUICK
+    assert time.process_time() - started < QUICK
     return result
 
 
