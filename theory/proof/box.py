@@ -34,6 +34,7 @@ from .checker import (
     domain,
     names_in,
     render_box,
+    shows_defined,
 )
 
 Point = Mapping[str, Fraction]
@@ -383,8 +384,7 @@ class Search:
         enclosure = Enclosure(box)
         try:
             for kind, part in unclear:
-                least, most = enclosure(part)
-                if not (least > ZERO or (kind == "/" and most < ZERO)):
+                if not shows_defined(enclosure, kind, part):
                     return None
             return enclosure(tree)[0]
         except Rejected:

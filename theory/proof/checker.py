@@ -1000,6 +1000,7 @@ POINT = 96  # binary places in which series are summed
 LARGEST = 2_048  # ends beyond 2^LARGEST become infinite, ends below 2^-LARGEST zero
 MOST_EXPONENTIAL = 1_000  # e^x is not computed beyond, but bounded by its value there
 MAX_CUTS = 200  # of one box, one after the other
+MOST_POWERS = 64  # k in e^(k log b) = b^k
 
 
 def divided(top: int, bottom: int, up: bool) -> int:
@@ -1066,11 +1067,12 @@ def twice_artanh(top: int, bottom: int, up: bool) -> int:
 
 
 def product_of_ends(x: End, y: End) -> End:
-    if ZERO in (x, y):
+    if not (x[0] or y[0]):
+        return 0, x[1] * y[1]
+    one, other = x[0] or x[1], y[0] or y[1]  # of their signs
+    if not one or not other:
         return ZERO
-    if x[0] or y[0]:
-        return ABOVE if (x > ZERO) == (y > ZERO) else BELOW
-    return 0, x[1] * y[1]
+    return ABOVE if (one > 0) == (other > 0) else BELOW
 
 
 def outward(low: End, high: End) -> Interval:
@@ -1149,7 +1151,7 @@ class Enclosure:
 
     def __call__(self, tree: Tree) -> Interval:
         """An interval that contains every value; :class:`Rejected` where a value may be undefined."""
-        spend(10)
+        spend(16)
         if isinstance(tree, str):
             if tree in self.box:
                 edge = self.box[tree]
@@ -1690,9 +1692,9 @@ def rule_gradient(replay: Replay, goal: Statement, reader: Reader, data: Mapping
 class Elementary:
     """Elementary expressions as rational functions of parameters and of the exponentials and logarithms in them.
 
-    Arguments that are equal as rational functions share a generator, called #1, #2, ...; e^0 = 1 and log 1 = 0. Where
-    all logarithms are taken of positive numbers and no divisor is zero, the value of the rational function is that of
-    the expression.
+    Arguments that are equal as rational functions share a generator, called #1, #2, ...; e^0 = 1, log 1 = 0, and
+    e^(a + k log b) = b^k e^a for integers k. Where all logarithms are taken of positive numbers and no divisor is zero,
+    the value of the rational function is that of the expression.
     """
 
     generators: dict[str, tuple[Any, ...]] = field(default_factory=dict[str, tuple[Any, ...]])
@@ -1705,15 +1707,32 @@ class Elementary:
         if operator == "^":
             return (operator, self.named(arguments[0]), arguments[1])
         parts = [self.named(argument) for argument in arguments]
-        if operator not in ("exp", "log"):
-            return (operator, *parts)
-        if self.vanishes(parts[0] if operator == "exp" else ("+", parts[0], "-1")):
-            return "1" if operator == "exp" else "0"
+        if operator == "exp":
+            powers = list(self.powers(parts[0]))
+            rest = ("+", parts[0], *(("*", str(-k), name) for name, k in powers)) if powers else parts[0]
+            factors = [("^", self.generators[name][1], str(k)) for name, k in powers]
+            factor = "1" if self.vanishes(rest) else self.generator(operator, rest)
+            return ("*", factor, *factors) if factors else factor
+        if operator == "log":
+            return "0" if self.vanishes(("+", parts[0], "-1")) else self.generator(operator, parts[0])
+        return (operator, *parts)
+
+    def powers(self, argument: Tree) -> Iterator[tuple[str, int]]:
+        """The logarithms that the argument of an exponential contains as summands, an integer number of times."""
+        top, bottom = self.quotient(argument)
+        for mono, value in top.items() if bottom.keys() == {()} else ():
+            (name, exponent), *others = mono or (("", 0),)
+            times = value / bottom[()]
+            logarithm = exponent == 1 and not others and self.generators.get(name, "?")[0] == "log"
+            if logarithm and times.denominator == 1 and abs(times) <= MOST_POWERS:
+                yield name, int(times)
+
+    def generator(self, operator: str, argument: Tree) -> str:
         for name, (kind, inner) in self.generators.items():
-            if kind == operator and (inner == parts[0] or self.vanishes(("+", inner, ("*", "-1", parts[0])))):
+            if kind == operator and (inner == argument or self.vanishes(("+", inner, ("*", "-1", argument)))):
                 return name
         name = f"#{len(self.generators) + 1}"
-        self.generators[name] = (operator, parts[0])
+        self.generators[name] = (operator, argument)
         return name
 
     def quotient(self, tree: Tree) -> Quotient:
@@ -1753,6 +1772,12 @@ def delicate_parts(tree: Tree) -> Iterator[tuple[str, Tree]]:
         if operator == "/":
             yield from (("/", divisor) for divisor in arguments[1:])
         pending += arguments
+
+
+def shows_defined(enclosure: Enclosure, kind: str, part: Tree) -> bool:
+    """Whether intervals show a divisor to be nonzero, or what a logarithm is taken of to be positive."""
+    low, high = enclosure(part)
+    return low > ZERO or (kind == "/" and high < ZERO)
 
 
 def inequality_of(goal: Statement) -> Inequality:
@@ -1803,8 +1828,7 @@ def rule_box(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str,
             enclosure = Enclosure(box)
             expect(enclosure(tree)[0] > ZERO, f"not known to be positive on {render_box(box)}")
             for kind, part in unclear:
-                low, high = enclosure(part)
-                expect(low > ZERO or (kind == "/" and high < ZERO), f"not known to be defined on {render_box(box)}")
+                expect(shows_defined(enclosure, kind, part), f"not known to be defined on {render_box(box)}")
             continue
         if not isinstance(node, list) or depth > MAX_CUTS:
             raise Malformed(f"a part of a box: {short(node)}")
@@ -1825,7 +1849,7 @@ def rule_box(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str,
 def rule_mean_value(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
     """f > 0 for x > a because f(a) = 0 and df/dx > 0; for x >= a, if f(a) > 0.
 
-    a is the lower end of x in each box; f must be visibly defined for x >= a. The premise ``slope`` says that df/dx is
+    a is the lower end of x in each box; f must be defined for x >= a, as in the rule above. The premise ``slope`` says that df/dx is
     positive on a box that contains that of the goal, ``start`` (not needed if f(a) is identically zero and x > a) that
     f(a) is.
     """
@@ -1848,8 +1872,9 @@ def rule_mean_value(replay: Replay, goal: Statement, reader: Reader, data: Mappi
         if edge.low is None:
             raise Rejected(f"{variable} has no lower end")
         closed = {**box, variable: Edge(edge.low, edge.high)}
-        for _, part in delicate_parts(inequality.tree):
-            expect(elementary.positive(part, closed), f"not visibly defined: {render_tree(part)[:80]} must be positive")
+        for kind, part in delicate_parts(inequality.tree):
+            known = elementary.positive(part, closed) or shows_defined(Enclosure(closed), kind, part)
+            expect(known, f"not known to be defined on {render_box(closed)}")
         positive(data.get("slope"), slope_of(tree, variable), box)
         start = elementary.named(with_value(inequality.tree, variable, edge.low))
         if not (edge.open and elementary.vanishes(start)):

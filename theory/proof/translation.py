@@ -428,7 +428,7 @@ class Translation:
     # ---- inequalities on boxes
     def inequality(self, left: Any, right: Any, boxes: tuple[tuple[st.Between, ...], ...]) -> Inequality:
         """left - right > 0 on each of the boxes."""
-        sides = [self.elementary(sp.sympify(side, strict=True)) for side in (left, right)]
+        sides = [self.elementary(side) for side in (left, right)]
         tree = sides[0] if sides[1] == "0" else ("+", sides[0], ("*", "-1", sides[1]))
         found: list[tuple[tuple[str, Fraction | None, Fraction | None], ...]] = []
         for box in boxes:
@@ -451,8 +451,16 @@ class Translation:
 
     def elementary(self, expr: Any) -> Tree:
         """An expression in parameters, rational numbers, + * /, powers, exp and log as a tree of its own."""
+        return self._elementary(sp.sympify(expr, strict=True), ())
+
+    def _elementary(self, expr: Any, within: tuple[Any, ...]) -> Tree:
+        def read(part: Any) -> Tree:
+            return self._elementary(part, within)
+
         if expr in self._definitions:
-            return self.elementary(self._definitions[expr])
+            if expr in within:
+                raise Untranslatable(f"the definition of {expr} leads back to {expr}")
+            return self._elementary(self._definitions[expr], (*within, expr))
         if isinstance(expr, sp.Rational):
             return str(Fraction(int(expr.p), int(expr.q)))
         if expr is sp.E:
@@ -461,14 +469,14 @@ class Translation:
             return self._parameter(expr)
         if isinstance(expr, sp.Add | sp.Mul):
             operator = "+" if isinstance(expr, sp.Add) else "*"
-            return (operator, *(self.elementary(part) for part in expr.args))
+            return (operator, *(read(part) for part in expr.args))
         if isinstance(expr, sp.exp | sp.log):
-            return ("exp" if isinstance(expr, sp.exp) else "log", self.elementary(expr.args[0]))
+            return ("exp" if isinstance(expr, sp.exp) else "log", read(expr.args[0]))
         if isinstance(expr, sp.Pow) and isinstance(expr.exp, sp.Integer):
             self._require_small(abs(int(expr.exp)))
-            return ("^", self.elementary(expr.base), str(int(expr.exp)))
+            return ("^", read(expr.base), str(int(expr.exp)))
         if isinstance(expr, sp.Pow):
-            return ("exp", ("*", self.elementary(expr.exp), ("log", self.elementary(expr.base))))
+            return ("exp", ("*", read(expr.exp), ("log", read(expr.base))))
         raise Untranslatable(f"no reading of {expr} in an inequality")
 
     # ---- scalar calculus
