@@ -12,7 +12,7 @@ and one at which the expression is certainly not positive refutes the inequality
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice, product
@@ -35,6 +35,7 @@ from .checker import (
     names_in,
     render_box,
     shows_defined,
+    with_value,
 )
 
 Point = Mapping[str, Fraction]
@@ -90,6 +91,7 @@ def fails_at(tree: Tree, point: Point) -> str | None:
     """
     import flint
 
+    defined = False
     for bits in (64, 256):
         with flint.ctx.workprec(bits):
             try:
@@ -98,15 +100,22 @@ def fails_at(tree: Tree, point: Point) -> str | None:
                 return "undefined"
             except Undecided:
                 continue
+            defined = True
             if value > 0:
                 return None
             if value < 0:
                 return str(value.str(10))
+    elementary = Elementary()
     try:
-        low, high = Enclosure({name: Edge(value, value) for name, value in point.items()})(tree)
+        return "0" if defined and elementary.vanishes(elementary.named(at_point(tree, point))) else None
     except Rejected:
         return None
-    return "0" if low == high == ZERO else None
+
+
+def at_point(tree: Tree, point: Point) -> Tree:
+    for name, value in point.items():
+        tree = with_value(tree, name, value)
+    return tree
 
 
 def fails_in(inequality: Inequality, algebra: Algebra, point: Point) -> bool:
@@ -227,8 +236,18 @@ class Compact:
         whole = self.rational(self.tree)
         if factor is not None:
             return Form(factor, self.written(self.tidy(whole / self.rational(factor))))
+        common: Tree = "1"
+        factors: list[Any] = [self.tidy(whole)]
+        if isinstance(factors[0], sp.Mul):
+            factors = list(factors[0].args)
+        elementary, reciprocals = Elementary(), set(self.inverted.values())
+        for part in (signed for part in factors for signed in (part, -part)):
+            if part.free_symbols and part.as_base_exp()[0] not in reciprocals:
+                tree = self.written(part)
+                if elementary.positive(tree, self.box):
+                    common, whole = ("*", common, tree), self.tidy(whole / part)
         terms: list[Any] = [self.tidy(term) for term in (whole.args if isinstance(whole, sp.Add) else (whole,))]
-        power: Tree = "1"
+        power: Tree = common
         for name, s in self.inverted.items():
             order = max((pole_order(term, s) for term in terms), default=0)
             if order:
@@ -338,7 +357,7 @@ class Search:
     def __post_init__(self) -> None:
         self.names = sorted(names_in(self.inequality.tree) & self.algebra.parameters.keys())
         self.forms: list[Form] = []
-        self.usable: dict[int, tuple[Tree, tuple[tuple[str, Tree], ...]]] = {}
+        self.usable: dict[int, tuple[Tree, Collection[Tree]]] = {}
         self.parts = 0
         self.started = time.perf_counter()
 
@@ -366,25 +385,24 @@ class Search:
             raise Refuted(point, value)
 
     def prepare(self, box: Box) -> None:
-        """The forms that may be used on a box, with the parts that every leaf must show to be defined."""
+        """The forms that may be used on a box, each with the parts of it that are visibly positive."""
         elementary, tree = Elementary(), self.inequality.tree
-        delicate = tuple(dict.fromkeys(delicate_parts(tree)))
-        self.usable = {PLAIN: (tree, ())}
+        self.usable = {PLAIN: (tree, elementary.positive_parts(box, tree))}
         for form in forms(tree, box, self.factor):
             needed = [form.factor, *(part for _, part in delicate_parts(form.factor))]
             if all(elementary.positive(part, box) for part in needed):
                 if form not in self.forms:
                     self.forms.append(form)
-                unclear = tuple(pair for pair in delicate if not elementary.positive(pair[1], box))
-                self.usable[self.forms.index(form)] = form.remainder, unclear
+                positive = elementary.positive_parts(box, tree, form.remainder)
+                self.usable[self.forms.index(form)] = form.remainder, positive
 
     def low(self, number: int, box: Box) -> Any:
         """The lower end of the expression in one of its forms; ``None`` where it may be undefined."""
-        tree, unclear = self.usable[number]
-        enclosure = Enclosure(box)
+        tree, positive = self.usable[number]
+        enclosure = Enclosure(box, positive)
         try:
-            for kind, part in unclear:
-                if not shows_defined(enclosure, kind, part):
+            for kind, part in delicate_parts(self.inequality.tree):
+                if part not in positive and not shows_defined(enclosure, kind, part):
                     return None
             return enclosure(tree)[0]
         except Rejected:

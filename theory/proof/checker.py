@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -1090,7 +1090,10 @@ def product_of_intervals(x: Interval, y: Interval) -> Interval:
     return outward(min(corners), max(corners))
 
 
-def reciprocal(x: Interval) -> Interval:
+def reciprocal(x: Interval, positive: bool = False) -> Interval:
+    """1/x; ``positive`` says that the values are, although the interval may reach zero and below."""
+    if positive and x[0] <= ZERO < x[1]:
+        return outward(ZERO if x[1][0] else (0, 1 / x[1][1]), ABOVE)
     expect(x[0] > ZERO or x[1] < ZERO, "a divisor is not known to be nonzero")
     low, high = (ZERO if end[0] else (0, 1 / end[1]) for end in reversed(x))
     return outward(low, high)
@@ -1113,16 +1116,14 @@ def power_of_end(x: End, exponent: int, up: bool) -> End:
 
 
 def power_of_interval(x: Interval, exponent: int) -> Interval:
-    """x^n, of even n tight around zero; of negative n the reciprocal."""
-    if exponent < 0:
-        return reciprocal(power_of_interval(x, -exponent))
+    """x^n for n >= 0, of even n tight around zero."""
     if exponent == 0:
         return (0, Fraction(1)), (0, Fraction(1))
+    if x[0] >= ZERO:
+        return power_of_end(x[0], exponent, False), power_of_end(x[1], exponent, True)
     if x[1] <= ZERO:
         mirrored = power_of_interval(negative(x), exponent)
         return mirrored if exponent % 2 == 0 else negative(mirrored)
-    if x[0] >= ZERO:
-        return power_of_end(x[0], exponent, False), power_of_end(x[1], exponent, True)
     most, least = power_of_end(x[1], exponent, True), power_of_end(negative(x)[1], exponent, True)
     return (ZERO, max(most, least)) if exponent % 2 == 0 else (negative((ZERO, least))[0], most)
 
@@ -1136,18 +1137,20 @@ def exponential_of(x: Interval) -> Interval:
     return below, above
 
 
-def logarithm_of(x: Interval) -> Interval:
+def logarithm_of(x: Interval, positive: bool = False) -> Interval:
+    """log x; ``positive`` says that the values are, although the interval may reach zero and below."""
     spend(60)
     low, high = x
-    expect(low > ZERO, "what a logarithm is taken of is not known to be positive")
-    return rounded(logarithm(low[1], False), False), ABOVE if high[0] else rounded(logarithm(high[1], True), True)
+    expect(low > ZERO or (positive and high > ZERO), "what a logarithm is taken of is not known to be positive")
+    below = rounded(logarithm(low[1], False), False) if low > ZERO else BELOW
+    return below, ABOVE if high[0] else rounded(logarithm(high[1], True), True)
 
 
 class Enclosure:
-    """Intervals that contain all values of expressions on one box."""
+    """Intervals that contain all values of expressions on one box, of which some parts are known to be positive."""
 
-    def __init__(self, box: Box) -> None:
-        self.box = box
+    def __init__(self, box: Box, positive: Collection[Tree] = ()) -> None:
+        self.box, self.positive = box, positive
 
     def __call__(self, tree: Tree) -> Interval:
         """An interval that contains every value; :class:`Rejected` where a value may be undefined."""
@@ -1161,21 +1164,22 @@ class Enclosure:
             return outward((0, rational(tree)), (0, rational(tree)))
         operator, *arguments = tree
         if operator == "^":
-            spend(10 * len(arguments[1]))
-            return power_of_interval(self(arguments[0]), int(rational(arguments[1])))
+            exponent = int(rational(arguments[1]))
+            result = power_of_interval(self(arguments[0]), abs(exponent))
+            return result if exponent >= 0 else reciprocal(result, arguments[0] in self.positive)
         values = [self(argument) for argument in arguments]
         total = values[0]
         if operator == "exp":
             return exponential_of(total)
         if operator == "log":
-            return logarithm_of(total)
-        for value in values[1:]:
+            return logarithm_of(total, arguments[0] in self.positive)
+        for argument, value in zip(arguments[1:], values[1:], strict=True):
             if operator == "+":
                 total = sum_of_intervals(total, value)
             elif operator == "*":
                 total = product_of_intervals(total, value)
             elif operator == "/":
-                total = product_of_intervals(total, reciprocal(value))
+                total = product_of_intervals(total, reciprocal(value, argument in self.positive))
             else:
                 raise Malformed(f"unknown operation {short(operator)}")
         return total
@@ -1753,6 +1757,10 @@ class Elementary:
             signs.parameters[name] = Range(Fraction(0), open=True) if kind == "exp" else Range(None)
         return all(has_positive_coefficients(part, signs) for part in self.quotient(named))
 
+    def positive_parts(self, box: Box, *trees: Tree) -> Collection[Tree]:
+        """Divisors, and what logarithms are taken of, where that is visibly positive."""
+        return {part for tree in trees for _, part in delicate_parts(tree) if self.positive(part, box)}
+
 
 def delicate_parts(tree: Tree) -> Iterator[tuple[str, Tree]]:
     """What must be nonzero ("/") and what must be positive ("log") for the expression to be defined."""
@@ -1792,9 +1800,9 @@ def rule_box(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str,
     The certificate holds one tree for each box of the goal: ``"positive"`` for a part that is done, ``["cut", x, c,
     below, above]`` for x <= c and x >= c (for an integer x: x >= c + 1), and ``["form", i, tree]``: from here on the
     remainder of form i stands for the expression e. It may, because e = factor * remainder is an identity of rational
-    functions in the parameters, exponentials and logarithms, the factor is visibly positive on the part, and so are
-    the divisors of e and what it takes logarithms of; those that are not visibly so, interval arithmetic must show
-    to be. Ends may be infinite: the parts at infinity are intervals like the others.
+    functions in the parameters, exponentials and logarithms, the factor is visibly positive on the part, and both sides
+    are defined: divisors, and what logarithms are taken of, are positive visibly or by interval arithmetic. Ends may be
+    infinite: the parts at infinity are intervals like the others.
     """
     inequality = inequality_of(goal)
     elementary = Elementary()
@@ -1806,8 +1814,8 @@ def rule_box(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str,
     boxes, trees = domain(replay.algebra, inequality), reader.items(data, "boxes")
     expect(len(boxes) == len(trees), "not one tree for every box")
 
-    def stand_in(number: object, box: Box) -> tuple[Tree, tuple[tuple[str, Tree], ...]]:
-        """The remainder of a form, and what is still to be shown on every part so that it may stand for e."""
+    def stand_in(number: object, box: Box) -> Tree:
+        """The remainder of a form, if its factor is positive on the box."""
         if type(number) is not int or not 0 <= number < len(forms):
             raise Malformed(f"no form {short(number)}")
         factor, remainder = forms[number]
@@ -1816,32 +1824,34 @@ def rule_box(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str,
             known.add(number)
         needed = [factor, *(part for _, part in delicate_parts(factor))]
         expect(all(elementary.positive(part, box) for part in needed), "the factor is not visibly positive")
-        parts = dict.fromkeys(delicate_parts(inequality.tree))
-        return remainder, tuple(pair for pair in parts if not elementary.positive(pair[1], box))
+        return remainder
 
-    pending: list[tuple[Any, Box, Tree, tuple[tuple[str, Tree], ...], int]] = [
-        (tree, box, inequality.tree, (), 0) for tree, box in zip(trees, boxes, strict=True)
+    pending: list[tuple[Any, Box, Tree, Collection[Tree], int]] = [
+        (tree, box, inequality.tree, elementary.positive_parts(box, inequality.tree), 0)
+        for tree, box in zip(trees, boxes, strict=True)
     ]
     while pending:
-        node, box, tree, unclear, depth = pending.pop()
+        node, box, tree, positive, depth = pending.pop()
         if node == "positive":
-            enclosure = Enclosure(box)
+            enclosure = Enclosure(box, positive)
             expect(enclosure(tree)[0] > ZERO, f"not known to be positive on {render_box(box)}")
-            for kind, part in unclear:
-                expect(shows_defined(enclosure, kind, part), f"not known to be defined on {render_box(box)}")
+            for kind, part in () if tree is inequality.tree else delicate_parts(inequality.tree):
+                known_here = part in positive or shows_defined(enclosure, kind, part)
+                expect(known_here, f"not known to be defined on {render_box(box)}")
             continue
         if not isinstance(node, list) or depth > MAX_CUTS:
             raise Malformed(f"a part of a box: {short(node)}")
         spend(10)
         if len(node) == 3 and node[0] == "form":
-            tree, unclear = stand_in(node[1], box)
-            pending.append((node[2], box, tree, unclear, depth + 1))
+            remainder = stand_in(node[1], box)
+            positive = elementary.positive_parts(box, inequality.tree, remainder)
+            pending.append((node[2], box, remainder, positive, depth + 1))
         elif len(node) == 5 and node[0] == "cut":
             name, at = node[1], rational(node[2])
             if not isinstance(name, str) or name not in box:
                 raise Malformed(f"no side {short(name)} of the box")
             for half, edge in zip(node[3:], box[name].cut(at), strict=True):
-                pending.append((half, {**box, name: edge}, tree, unclear, depth + 1))
+                pending.append((half, {**box, name: edge}, tree, positive, depth + 1))
         else:
             raise Malformed(f"a part of a box: {short(node[:1])}")
 
@@ -1849,9 +1859,9 @@ def rule_box(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str,
 def rule_mean_value(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
     """f > 0 for x > a because f(a) = 0 and df/dx > 0; for x >= a, if f(a) > 0.
 
-    a is the lower end of x in each box; f must be defined for x >= a, as in the rule above. The premise ``slope`` says that df/dx is
-    positive on a box that contains that of the goal, ``start`` (not needed if f(a) is identically zero and x > a) that
-    f(a) is.
+    a is the lower end of x in each box; f must be defined for x >= a, as in the rule above. The premise ``slope`` says
+    that df/dx is positive on a box that contains that of the goal, ``start`` (not needed if f(a) is identically zero
+    and x > a) that f(a) is.
     """
     inequality = inequality_of(goal)
     variable = reader.string(data, "variable")
