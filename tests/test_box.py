@@ -119,14 +119,16 @@ def test_all_sizes_for_which_the_relu_witness_wins() -> None:
     proved(Exceeds(collapse, relu, (*loses, (Between(K, 1, 3),), (Between(L, 1, 2),))))
 
 
-def test_it_loses_at_four_classes_and_with_three_layers_although_both_sides_approach_each_other() -> None:
-    at_four = 1 - two ** (-4 * r) * sp.Rational(3, 2) ** (3 * r)  # K = 4, over 12, in r = 1/(L + 1)
-    at_three = log(1 + 2 * s) / 4 - log(1 - s)  # L = 3, logarithms of both sides, in s = 1/K
-    there, here = collapse - relu, {L: 3, K: sp.Rational(7)}
-    assert abs(sp.N(there.subs({K: 4, L: 6}) / 12 - at_four.subs(r, sp.Rational(1, 7)))) < 1e-12
-    assert abs(sp.N(log(collapse / relu).subs(here) - at_three.subs(s, sp.Rational(1, 7)))) < 1e-12
-    rises(at_four, r, Between(r, None, sp.Rational(1, 2)))
-    rises(at_three, s, Between(s, None, sp.Rational(1, 2)))
+def test_it_loses_where_both_sides_approach_each_other() -> None:
+    """K = 4 as L grows, and L = 3 as K grows: there logarithms of both sides, in s = 1/K."""
+    at_four = proved(Exceeds(collapse.subs(K, 4), relu.subs(K, 4)))
+    assert "exprel" in json.dumps(at_four["steps"])
+    assert refuted(Exceeds(collapse.subs(K, 4), relu.subs(K, 4) * sp.Rational(1001, 1000))).keys() == {"L"}
+    gap = log(1 + 2 * s) / 4 - log(1 - s)
+    for size in (5, 7, 100):
+        logarithms = log(collapse / relu).subs({L: 3, K: sp.Integer(size)})
+        assert abs(sp.N(logarithms - gap.subs(s, sp.Rational(1, size)))) < 1e-12
+    rises(gap, s, Between(s, None, sp.Rational(1, 2)))
 
 
 @pytest.mark.parametrize("ends", LEAST_K)
@@ -166,6 +168,8 @@ def test_a_factor_is_divided_out() -> None:
     proved(Exceeds(x * exp(x), x / 2))
     proved(Exceeds(x * exp(x), x * (2 - exp(-x)) / 2, ((Between(x, None, 3),),)), by=Box(x))
     proved(Exceeds((K + 1) ** 2 * two ** (1 / K), K**2 + K))
+    proved(Exceeds(1 - exp(-x), x / 2, ((Between(x, None, 1),),)))
+    proved(Exceeds(two ** (1 / K), 1 + 1 / (2 * K)))
 
 
 @pytest.mark.parametrize(
@@ -233,16 +237,20 @@ def test_translation() -> None:
 
 NUMBERS = st.fractions(-40, 40, max_denominator=50)
 EXPONENTS = st.integers(-4, 5).map(str)
-TREES = st.recursive(
-    st.sampled_from("xyn") | NUMBERS.map(str),
-    lambda inner: (
-        st.tuples(st.sampled_from("+*"), inner, inner)
-        | st.tuples(st.just("/"), inner, inner)
-        | st.tuples(st.sampled_from(["exp", "log"]), inner)
-        | st.tuples(st.just("^"), inner, EXPONENTS)
-    ),
-    max_leaves=8,
-)
+
+
+def trees(functions: str) -> st.SearchStrategy[Any]:
+    """Expressions in x, y and an integer n."""
+    return st.recursive(
+        st.sampled_from("xyn") | NUMBERS.map(str),
+        lambda inner: (
+            st.tuples(st.sampled_from("+*"), inner, inner)
+            | st.tuples(st.just("/"), inner, inner)
+            | st.tuples(st.sampled_from(functions.split()), inner)
+            | st.tuples(st.just("^"), inner, EXPONENTS)
+        ),
+        max_leaves=8,
+    )
 
 
 @st.composite
@@ -257,7 +265,7 @@ def edges(draw: st.DrawFn, integer: bool = False) -> tuple[Edge, Fraction]:
 
 
 @settings(max_examples=400)
-@given(tree=TREES, sides=st.tuples(edges(), edges(), edges(integer=True)))
+@given(tree=trees("exp log exprel"), sides=st.tuples(edges(), edges(), edges(integer=True)))
 def test_enclosures_contain_the_values(tree: Any, sides: tuple[tuple[Edge, Fraction], ...]) -> None:
     point = {name: value for name, (_, value) in zip("xyn", sides, strict=True)}
     try:
@@ -344,7 +352,7 @@ def test_infinite_ends() -> None:
 
 
 @settings(max_examples=60)
-@given(tree=TREES)
+@given(tree=trees("exp log"))
 def test_nothing_is_proved_and_refuted(tree: Any) -> None:
     """Nor proved together with its negation; and what is proved holds at random points."""
     bounds = {"x": real(0), "y": real(-1, open=True), "n": whole(1)}
@@ -406,6 +414,9 @@ TRUE: dict[str, Json] = {
         forms=[("p", ["/", "1", less("5", "p")])],
         boxes=[{"p": [None, "4"]}],
     ),
+    "a relative exponential": on_boxes(
+        less(["exp", "p"], ["+", "1", ["*", "1/2", "p"]]), form(), forms=[("p", less(["exprel", "p"], "1/2"))]
+    ),
     "a power of an exponential": on_boxes(
         ["+", "1", ["exp", ["*", "2", ["log", "p"]]]], form(), forms=[(["+", "1", ["^", "p", "2"]], "1")]
     ),
@@ -445,6 +456,16 @@ FALSE: dict[str, Json] = {
         ["+", "1", ["exp", ["*", "2", ["log", "q"]]]], form(), forms=[(["+", "1", ["^", "q", "2"]], "1")]
     ),
     "half a logarithm": on_boxes(less(["exp", ["*", "1/2", ["log", "p"]]], "p"), form(), forms=[("1", "0")]),
+    "a relative exponential at zero": on_boxes(
+        less(["exp", "x"], ["+", "1", ["*", "1/2", "x"]]), form(), forms=[("x", less(["exprel", "x"], "1/2"))]
+    ),
+    "a relative exponential of something else": on_boxes(
+        less(["exp", "p"], ["+", "1", ["*", "2", "p"]]), form(), forms=[("p", ["exprel", ["*", "2", "p"]])]
+    ),
+    "a relative exponential that is too small": on_boxes(
+        less(["exp", "p"], ["+", "1", ["*", "2", "p"]]), form(), forms=[("p", less(["exprel", "p"], "2"))]
+    ),
+    "a relative exponential in the statement": on_boxes(["exprel", "x"], "positive"),
     "reals for integers": on_boxes(less(["^", less("x", "1/2"), "2"], "1/8"), cut("x", "0")),
     "a cut between integers": on_boxes(NEAR, cut("n", "1/2")),
     "a cut below the box": on_boxes(less("x", "1"), cut("x", "-1")),

@@ -12,7 +12,8 @@ and one at which the expression is certainly not positive refutes the inequality
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice, product
@@ -152,6 +153,8 @@ def ball(tree: Tree, point: Point) -> Any:
     total = values[0]
     if operator == "exp":
         return total.exp()
+    if operator == "exprel":
+        return total.expm1() / nonzero(total) if total != 0 else flint.arb(1)
     if operator == "log":
         if total <= 0:
             raise Undefined
@@ -197,9 +200,19 @@ def samples(box: Box, names: Sequence[str]) -> Iterator[Point]:
 
 
 def forms(tree: Tree, box: Box, factor: Tree | None = None) -> Iterator[Form]:
-    """Ways to write an expression: all of it visibly positive; over a given factor; in reciprocals of the unbounded."""
+    """Ways to write an expression: as a factor; in reciprocals of the unbounded; e^a moreover as 1 + a exprel(a)."""
     yield Form(tree, "1")
-    yield Compact(tree, box).form(factor)
+    exponential = any(part[0] == "exp" for part in subtrees(tree) if not isinstance(part, str))
+    for relative in (False, True) if exponential else (False,):
+        with suppress(Rejected, ArithmeticError, NotImplementedError, sp.PolynomialError):
+            yield Compact(tree, box, relative).form(factor)
+
+
+def subtrees(tree: Tree) -> Iterator[Tree]:
+    yield tree
+    if not isinstance(tree, str):
+        for part in tree[1:]:
+            yield from subtrees(part)
 
 
 @dataclass
@@ -208,6 +221,7 @@ class Compact:
 
     tree: Tree
     box: Box
+    relative: bool = False  # e^a as 1 + a exprel(a), so that zeros at the ends of a box become factors
     symbols: dict[str, sp.Symbol] = field(default_factory=dict[str, sp.Symbol])
     functions: dict[sp.Symbol, tuple[str, Tree]] = field(default_factory=dict[sp.Symbol, tuple[str, Tree]])
     shifts: dict[str, Fraction] = field(default_factory=dict[str, Fraction])
@@ -241,11 +255,12 @@ class Compact:
         if isinstance(factors[0], sp.Mul):
             factors = list(factors[0].args)
         elementary, reciprocals = Elementary(), set(self.inverted.values())
-        for part in (signed for part in factors for signed in (part, -part)):
+        for part in (signed for unsigned in factors for signed in (unsigned, -unsigned)):
             if part.free_symbols and part.as_base_exp()[0] not in reciprocals:
                 tree = self.written(part)
                 if elementary.positive(tree, self.box):
                     common, whole = ("*", common, tree), self.tidy(whole / part)
+        whole = self.tidy(whole) if self.relative else whole
         terms: list[Any] = [self.tidy(term) for term in (whole.args if isinstance(whole, sp.Add) else (whole,))]
         power: Tree = common
         for name, s in self.inverted.items():
@@ -271,6 +286,8 @@ class Compact:
             return self.symbols[tree] if tree in self.symbols else rational_number(Fraction(tree))
         operator, *arguments = tree
         if operator == "^":
+            if abs(int(arguments[1])) > MOST_EXPANDED:
+                raise NotImplementedError("a power that is too long when written out")
             return self.rational(arguments[0]) ** int(arguments[1])
         if operator in ("exp", "log"):
             return self.function(operator, arguments[0])
@@ -279,10 +296,27 @@ class Compact:
             return sp.Add(*values)
         return sp.Mul(*values) if operator == "*" else values[0] / values[1]
 
-    def function(self, operator: str, argument: Tree) -> sp.Symbol:
+    def function(self, operator: str, argument: Tree) -> Any:
         """A symbol for a function; its argument is rewritten where that makes its interval finite."""
-        inner = self.written(self.tidy(self.rational(argument)))
-        best = min((argument, inner), key=self.infinite_ends)
+        value = self.tidy(self.rational(argument))
+        if operator == "exp" and self.relative:
+            return self.relative_exponential(value)
+        return self.symbol(operator, min((argument, self.written(value)), key=self.infinite_ends))
+
+    def relative_exponential(self, argument: Any) -> Any:
+        """b^k e^a for an argument a + k log b with integers k, and e^a = 1 + a exprel(a)."""
+        factor, argument = sp.S.One, sp.expand(argument)
+        for symbol, (kind, inner) in list(self.functions.items()):
+            if kind == "log":
+                times = argument.coeff(symbol).as_independent(*argument.free_symbols - {symbol}, as_Add=True)[0]
+                if isinstance(times, sp.Integer):
+                    factor, argument = factor * self.rational(inner) ** times, argument - times * symbol
+        argument = self.tidy(sp.expand(argument))
+        if argument == 0:
+            return factor
+        return factor * (1 + argument * self.symbol("exprel", self.written(argument)))
+
+    def symbol(self, operator: str, best: Tree) -> sp.Symbol:
         for symbol, known in self.functions.items():
             if known == (operator, best):
                 return symbol
@@ -342,6 +376,7 @@ class Refuted(Exception):
         self.point, self.value = point, value
 
 
+MOST_EXPANDED = 60  # exponents of sums; sympy takes a second for ten such terms
 PLAIN = -1  # the expression as it stands, without a form
 
 
@@ -358,7 +393,7 @@ class Search:
         self.names = sorted(names_in(self.inequality.tree) & self.algebra.parameters.keys())
         self.forms: list[Form] = []
         self.usable: dict[int, tuple[Tree, Collection[Tree]]] = {}
-        self.parts = 0
+        self.parts, self.most = 0, self.limits.parts
         self.started = time.perf_counter()
 
     def run(self) -> Outcome:
@@ -370,25 +405,40 @@ class Search:
                 for point in islice(samples(box, self.names), 400):
                     self.test(point)
             for box in boxes:
-                self.prepare(box)
-                trees.append(wrapped(*self.cover(box, 0)))
+                trees.append(self.tree(box))
         except Refuted as found:
             witness, value = found.point, found.value
         except (Stuck, Rejected) as error:
             stuck = str(error)
         seconds = time.perf_counter() - self.started
-        return Outcome(tuple(self.forms), tuple(trees), witness, value, stuck, self.parts, seconds)
+        used = sorted({number for tree in trees for number in forms_in(tree)})
+        trees = [renumbered(tree, used) for tree in trees]
+        return Outcome(tuple(self.forms[i] for i in used), tuple(trees), witness, value, stuck, self.parts, seconds)
+
+    def tree(self, box: Box) -> Any:
+        """A tree of cuts for a box; with relative exponentials only where it takes them, since they are slower."""
+        candidates = forms(self.inequality.tree, box, self.factor)
+        self.usable = {PLAIN: (self.inequality.tree, Elementary().positive_parts(box, self.inequality.tree))}
+        self.prepare(box, islice(candidates, 2))
+        allowed, self.most = self.most, self.parts + self.limits.parts // 4
+        try:
+            return wrapped(*self.cover(box, 0))
+        except Stuck:
+            self.most = allowed
+            self.prepare(box, candidates)
+            return wrapped(*self.cover(box, 0))
+        finally:
+            self.most = allowed
 
     def test(self, point: Point) -> None:
         value = fails_at(self.inequality.tree, point)
         if value is not None:
             raise Refuted(point, value)
 
-    def prepare(self, box: Box) -> None:
-        """The forms that may be used on a box, each with the parts of it that are visibly positive."""
+    def prepare(self, box: Box, candidates: Iterable[Form]) -> None:
+        """Add the forms that may be used on a box, each with the parts of it that are visibly positive."""
         elementary, tree = Elementary(), self.inequality.tree
-        self.usable = {PLAIN: (tree, elementary.positive_parts(box, tree))}
-        for form in forms(tree, box, self.factor):
+        for form in candidates:
             needed = [form.factor, *(part for _, part in delicate_parts(form.factor))]
             if all(elementary.positive(part, box) for part in needed):
                 if form not in self.forms:
@@ -420,7 +470,7 @@ class Search:
         best = max(lows, key=lambda number: (lows[number] is not None, lows[number] or ZERO))
         seconds = time.perf_counter() - self.started
         cuts = [(name, at) for name in self.names if (at := middle(box[name])) is not None]
-        if depth >= self.limits.depth or self.parts >= self.limits.parts or seconds > self.limits.seconds or not cuts:
+        if depth >= self.limits.depth or self.parts >= self.most or seconds > self.limits.seconds or not cuts:
             raise Stuck(f"undecided after {self.parts} parts, on {render_box(box)}")
 
         def gain(cut: tuple[str, Fraction]) -> Any:
@@ -439,6 +489,22 @@ class Search:
 
 def wrapped(node: Any, form: int | None) -> Any:
     return node if form is None or form == PLAIN else ["form", form, node]
+
+
+def forms_in(tree: Any) -> Iterator[int]:
+    """The numbers of the forms that a tree of cuts uses."""
+    if isinstance(tree, list):
+        if tree[0] == "form":
+            yield tree[1]
+        for part in tree[2:]:
+            yield from forms_in(part)
+
+
+def renumbered(tree: Any, used: Sequence[int]) -> Any:
+    if not isinstance(tree, list):
+        return tree
+    first = used.index(tree[1]) if tree[0] == "form" else tree[1]
+    return [tree[0], first, *(renumbered(part, used) for part in tree[2:])]
 
 
 def halves(box: Box, name: str, at: Fraction) -> tuple[Box, Box]:

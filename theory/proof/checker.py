@@ -1137,6 +1137,23 @@ def exponential_of(x: Interval) -> Interval:
     return below, above
 
 
+def relative_exponential(x: Fraction, up: bool) -> Fraction:
+    """A bound of (e^x - 1)/x; near 0 from 1 + x/2 <= (e^x - 1)/x <= 1 + x/2 + x^2/4, which holds for |x| <= 1."""
+    if abs(x) < Fraction(1, 1 << 16):
+        return 1 + x / 2 + (x * x / 4 if up else 0)
+    return (exponential(x, up == (x > 0)) - 1) / x
+
+
+def relative_exponential_of(x: Interval) -> Interval:
+    """(e^x - 1)/x, which is 1 at 0 and increases."""
+    spend(60)
+    low, high = x
+    least, most = Fraction(-MOST_EXPONENTIAL), Fraction(MOST_EXPONENTIAL)
+    below = ZERO if low[0] or low[1] < least else rounded(relative_exponential(min(low[1], most), False), False)
+    above = ABOVE if high[0] or high[1] > most else rounded(relative_exponential(max(high[1], least), True), True)
+    return below, above
+
+
 def logarithm_of(x: Interval, positive: bool = False) -> Interval:
     """log x; ``positive`` says that the values are, although the interval may reach zero and below."""
     spend(60)
@@ -1171,6 +1188,8 @@ class Enclosure:
         total = values[0]
         if operator == "exp":
             return exponential_of(total)
+        if operator == "exprel":
+            return relative_exponential_of(total)
         if operator == "log":
             return logarithm_of(total, arguments[0] in self.positive)
         for argument, value in zip(arguments[1:], values[1:], strict=True):
@@ -1697,8 +1716,8 @@ class Elementary:
     """Elementary expressions as rational functions of parameters and of the exponentials and logarithms in them.
 
     Arguments that are equal as rational functions share a generator, called #1, #2, ...; e^0 = 1, log 1 = 0, and
-    e^(a + k log b) = b^k e^a for integers k. Where all logarithms are taken of positive numbers and no divisor is zero,
-    the value of the rational function is that of the expression.
+    e^(a + k log b) = b^k e^a for integers k; exprel(a) is (e^a - 1)/a, and 1 where a = 0. Where all logarithms are
+    taken of positive numbers and no divisor is zero, the value of the rational function is that of the expression.
     """
 
     generators: dict[str, tuple[Any, ...]] = field(default_factory=dict[str, tuple[Any, ...]])
@@ -1712,28 +1731,42 @@ class Elementary:
             return (operator, self.named(arguments[0]), arguments[1])
         parts = [self.named(argument) for argument in arguments]
         if operator == "exp":
-            powers = list(self.powers(parts[0]))
-            rest = ("+", parts[0], *(("*", str(-k), name) for name, k in powers)) if powers else parts[0]
-            factors = [("^", self.generators[name][1], str(k)) for name, k in powers]
-            factor = "1" if self.vanishes(rest) else self.generator(operator, rest)
-            return ("*", factor, *factors) if factors else factor
-        if operator == "log":
-            return "0" if self.vanishes(("+", parts[0], "-1")) else self.generator(operator, parts[0])
+            return self.exponential(parts[0])
+        if operator in ("exprel", "log"):
+            if self.vanishes(parts[0] if operator == "exprel" else ("+", parts[0], "-1")):
+                return "1" if operator == "exprel" else "0"
+            return self.generator(operator, parts[0])
         return (operator, *parts)
 
-    def powers(self, argument: Tree) -> Iterator[tuple[str, int]]:
-        """The logarithms that the argument of an exponential contains as summands, an integer number of times."""
-        top, bottom = self.quotient(argument)
-        for mono, value in top.items() if bottom.keys() == {()} else ():
-            (name, exponent), *others = mono or (("", 0),)
-            times = value / bottom[()]
-            logarithm = exponent == 1 and not others and self.generators.get(name, "?")[0] == "log"
-            if logarithm and times.denominator == 1 and abs(times) <= MOST_POWERS:
-                yield name, int(times)
+    def exponential(self, argument: Tree) -> Tree:
+        """e^a from an e^c = 1 + c exprel(c) that is in use, if a is c plus integer multiples of logarithms."""
+        known: list[tuple[Tree, Tree]] = [("0", "1")]
+        rules = self.generators.items()
+        known += [(inner, ("+", "1", ("*", inner, name))) for name, (kind, inner) in rules if kind == "exprel"]
+        known += [(inner, name) for name, (kind, inner) in rules if kind == "exp"]
+        for inner, value in known:
+            powers = self.logarithms(("+", argument, ("*", "-1", inner)))
+            if powers is not None:
+                return ("*", value, *(("^", self.generators[name][1], str(k)) for name, k in powers))
+        return self.generator("exp", argument)
+
+    def logarithms(self, tree: Tree) -> list[tuple[str, int]] | None:
+        """The expression as a sum of integer multiples of logarithms; ``None`` if it is none."""
+        top, bottom = self.quotient(tree)
+        lead, scale = next(iter(bottom.items()))
+        found: list[tuple[str, int]] = []
+        for name, (kind, _) in self.generators.items():
+            times = top.get(monomial((*lead, (name, 1))), Fraction(0)) / scale
+            if kind == "log" and times:
+                if times.denominator != 1 or abs(times) > MOST_POWERS:
+                    return None
+                found.append((name, int(times)))
+        rest = ("+", tree, *(("*", str(-k), name) for name, k in found)) if found else tree
+        return found if self.vanishes(rest) else None
 
     def generator(self, operator: str, argument: Tree) -> str:
         for name, (kind, inner) in self.generators.items():
-            if kind == operator and (inner == argument or self.vanishes(("+", inner, ("*", "-1", argument)))):
+            if kind == operator and self.vanishes(("+", inner, ("*", "-1", argument))):
                 return name
         name = f"#{len(self.generators) + 1}"
         self.generators[name] = (operator, argument)
@@ -1754,7 +1787,7 @@ class Elementary:
         signs = Algebra({name: Range(edge.low, edge.open) for name, edge in box.items()})
         named = self.named(tree)
         for name, (kind, _) in self.generators.items():
-            signs.parameters[name] = Range(Fraction(0), open=True) if kind == "exp" else Range(None)
+            signs.parameters[name] = Range(None) if kind == "log" else Range(Fraction(0), open=True)
         return all(has_positive_coefficients(part, signs) for part in self.quotient(named))
 
     def positive_parts(self, box: Box, *trees: Tree) -> Collection[Tree]:
@@ -1801,13 +1834,13 @@ def rule_box(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str,
     below, above]`` for x <= c and x >= c (for an integer x: x >= c + 1), and ``["form", i, tree]``: from here on the
     remainder of form i stands for the expression e. It may, because e = factor * remainder is an identity of rational
     functions in the parameters, exponentials and logarithms, the factor is visibly positive on the part, and both sides
-    are defined: divisors, and what logarithms are taken of, are positive visibly or by interval arithmetic. Ends may be
-    infinite: the parts at infinity are intervals like the others.
+    are defined: divisors, and what logarithms are taken of, are positive visibly or by interval arithmetic. Forms may
+    contain exprel(a) = (e^a - 1)/a. Ends may be infinite: the parts at infinity are intervals like the others.
     """
     inequality = inequality_of(goal)
     elementary = Elementary()
     forms = [
-        (reader.elementary(f.get("factor")), reader.elementary(f.get("remainder")))
+        (reader.elementary(f.get("factor"), relative=True), reader.elementary(f.get("remainder"), relative=True))
         for f in (as_mapping(item, "form") for item in reader.items(data, "forms"))
     ]
     known: set[int] = set()
@@ -1820,7 +1853,8 @@ def rule_box(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str,
             raise Malformed(f"no form {short(number)}")
         factor, remainder = forms[number]
         if number not in known:
-            expect(elementary.equal(inequality.tree, ("*", factor, remainder)), "not factor times remainder")
+            # the form first: the relative exponentials in it decide how the exponentials of e are written
+            expect(elementary.equal(("*", factor, remainder), inequality.tree), "not factor times remainder")
             known.add(number)
         needed = [factor, *(part for _, part in delicate_parts(factor))]
         expect(all(elementary.positive(part, box) for part in needed), "the factor is not visibly positive")
@@ -2120,8 +2154,11 @@ class Reader:
             raise Malformed("an inequality on no box")
         return Inequality(self.elementary(data.get("tree")), tuple(boxes))
 
-    def elementary(self, value: object, depth: int = 0) -> Tree:
-        """An expression in parameters, rational numbers, + * / ^ with integer exponents, exp and log."""
+    def elementary(self, value: object, depth: int = 0, relative: bool = False) -> Tree:
+        """An expression in parameters, rational numbers, + * / ^ with integer exponents, exp and log.
+
+        If ``relative``, also in exprel(a) = (e^a - 1)/a, which is 1 at a = 0.
+        """
         if depth > 200:
             raise Malformed("an expression deeper than 200")
         if isinstance(value, str):
@@ -2130,7 +2167,7 @@ class Reader:
             elif value not in self.algebra.parameters:
                 raise Malformed(f"undeclared name {short(value)}")
             return value
-        least = {"+": 2, "*": 2, "/": 3, "^": 3, "exp": 2, "log": 2}
+        least = {"+": 2, "*": 2, "/": 3, "^": 3, "exp": 2, "log": 2} | ({"exprel": 2} if relative else {})
         if not isinstance(value, list) or not value or not isinstance(value[0], str) or value[0] not in least:
             raise Malformed("expression: expected [operation, arguments...]")
         if len(value) < least[value[0]] or (value[0] not in ("+", "*") and len(value) != least[value[0]]):
@@ -2139,8 +2176,8 @@ class Reader:
             exponent = rational(value[2])
             if exponent.denominator != 1 or abs(exponent) > MAX_EXPONENT:
                 raise Malformed(f"^: expected an integer exponent of at most {MAX_EXPONENT}")
-            return ("^", self.elementary(value[1], depth + 1), value[2])
-        return (value[0], *(self.elementary(argument, depth + 1) for argument in value[1:]))
+            return ("^", self.elementary(value[1], depth + 1, relative), value[2])
+        return (value[0], *(self.elementary(argument, depth + 1, relative) for argument in value[1:]))
 
     # ---- scalar calculus
     def motion(self, kind: str, data: Mapping[str, Any]) -> Statement:
@@ -2506,7 +2543,7 @@ def render_tree(tree: Tree) -> str:
     if isinstance(tree, str):
         return tree
     operator, *arguments = tree
-    if operator in ("exp", "log"):
+    if operator in ("exp", "log", "exprel"):
         return f"{operator}({render_tree(arguments[0])})"
     if operator == "D":
         return f"d/d{arguments[1]}({render_tree(arguments[0])})"
