@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -668,40 +669,43 @@ def test_changes_of_the_statement_are_accepted_only_if_they_are_true(document: J
         assert found.result != "refuted", f"{kind} at {path}: {at(document, path)} became {part}"
 
 
-@pytest.mark.parametrize(
-    "name", ["wide", "deep", "powers", "exponentials", "many leaves", "identity", "long numbers", "layers"]
-)
-def test_a_hostile_certificate_ends_quickly(name: str) -> None:
-    def nested(operator: str, depth: int) -> Json:
-        tree: Json = "x"
-        for _ in range(depth):
-            tree = [operator, tree] if operator in ("exp", "log") else [operator, tree, "999"]
-        return tree
-
+def hostile() -> dict[str, Json]:
     leaves: Json = "positive"
     for i in range(190):
-        leaves = cut("x", f"{1000 - i}", leaves, "positive")
-    full: Json = "positive"
-    for _ in range(12):
-        full = ["form", 0, full]
+        leaves = cut("x", f"{1000 - i}", leaves)
+    full = reduce(lambda tree, _: form(tree), range(12), "positive")
+    long = ["+", "1", *("x" for _ in range(50_000))]
+    wide = ["+", "1", *(["exp", ["*", f"1/{i}", "x"]] for i in range(2, 3000))]
+    divided = ["+", "1", *(["/", "x", less(["*", f"{i}", "x"], "-1/3")] for i in range(2, 300))]
+    powers = reduce(lambda tree, _: ["^", tree, "999"], range(190), "x")
+    layers = reduce(lambda tree, _: ["log", ["+", "2", tree, *("x" for _ in range(20))]], range(150), "x")
     polynomial = ["^", ["+", "x", "p", "n", ["exp", "x"]], "60"]
     numbers = [*(["exp", "9" * 190] for _ in range(900)), *(["^", "7" * 199, "-1000"] for _ in range(900))]
-    layers: Json = "x"
-    for _ in range(150):
-        layers = ["log", ["+", "2", layers, *("x" for _ in range(20))]]
-    wide = ["+", "1", *(["exp", ["*", f"1/{i}", "x"]] for i in range(2, 3000))]
-    documents = {
+    return {
         "wide": on_boxes(wide, leaves),
-        "deep": on_boxes(nested("exp", 199), "positive"),
-        "powers": on_boxes(["+", "1", nested("^", 190)], leaves),
-        "exponentials": on_boxes(nested("exp", 4), leaves),
+        "deep": on_boxes(reduce(lambda tree, _: ["exp", tree], range(199), "x"), "positive"),
+        "powers": on_boxes(["+", "1", powers], leaves),
+        "exponentials": on_boxes(reduce(lambda tree, _: ["exp", tree], range(4), "x"), leaves),
         "many leaves": on_boxes(["+", "1", *(["log", ["+", "2", "x"]] for _ in range(200))], leaves),
         "identity": on_boxes(polynomial, full, forms=[("1", polynomial)]),
         "long numbers": on_boxes(["*", *numbers], leaves),
         "layers": on_boxes(layers, leaves),
+        "wide forms": on_boxes(wide, *[full] * 9, boxes=[{}] * 9, forms=[(wide, "1")]),
+        "forms of a long sum": on_boxes(long, *[full] * 5000, boxes=[{}] * 5000, forms=[("1", long)]),
+        "leaves of a long sum": on_boxes(long, form(leaves), forms=[(long, "1")]),
+        "many divisors": on_boxes(divided, form(leaves), forms=[(divided, "1")]),
+        "many parameters": on_boxes("1", leaves, parameters={f"a{i}": reals(0) for i in range(20_000)}),
+        "many boxes": on_boxes("x", *["positive"] * 50_000, boxes=[{"x": ["1", None]}] * 50_000),
     }
+
+
+HOSTILE = hostile()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_certificate_ends_quickly(name: str) -> None:
     started = time.perf_counter()
-    rejected(documents[name])
+    rejected(HOSTILE[name])
     assert time.perf_counter() - started < 2
 
 

@@ -972,6 +972,7 @@ def domain(algebra: Algebra, inequality: Inequality) -> list[Box]:
     """The boxes of an inequality, cut down to the ranges of the parameters; none of them may be empty."""
     found: list[Box] = []
     for conditions in inequality.boxes:
+        spend(30 * len(algebra.parameters))
         edges: dict[str, Edge] = {}
         for name, bounds in algebra.parameters.items():
             whole = Edge(None, None, False, bounds.integer)
@@ -1171,7 +1172,7 @@ class Enclosure:
 
     def __call__(self, tree: Tree) -> Interval:
         """An interval that contains every value; :class:`Rejected` where a value may be undefined."""
-        spend(16)
+        spend(24)
         if isinstance(tree, str):
             if tree in self.box:
                 edge = self.box[tree]
@@ -1784,6 +1785,7 @@ class Elementary:
 
     def positive(self, tree: Tree, box: Box) -> bool:
         """Whether the expression is positive where it is defined, by its coefficients around the low ends."""
+        spend(len(box))
         signs = Algebra({name: Range(edge.low, edge.open) for name, edge in box.items()})
         named = self.named(tree)
         for name, (kind, _) in self.generators.items():
@@ -1799,6 +1801,7 @@ def delicate_parts(tree: Tree) -> Iterator[tuple[str, Tree]]:
     """What must be nonzero ("/") and what must be positive ("log") for the expression to be defined."""
     pending = [tree]
     while pending:
+        spend(1)
         part = pending.pop()
         if isinstance(part, str):
             continue
@@ -1860,32 +1863,34 @@ def rule_box(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str,
         expect(all(elementary.positive(part, box) for part in needed), "the factor is not visibly positive")
         return remainder
 
-    pending: list[tuple[Any, Box, Tree, Collection[Tree], int]] = [
-        (tree, box, inequality.tree, elementary.positive_parts(box, inequality.tree), 0)
+    # what is left of a tree, its part of the box, what is to be positive there, what is known to be, what is not yet
+    Task = tuple[Any, Box, Tree, Collection[Tree], Sequence[tuple[str, Tree]], int]
+    pending: list[Task] = [
+        (tree, box, inequality.tree, elementary.positive_parts(box, inequality.tree), (), 0)
         for tree, box in zip(trees, boxes, strict=True)
     ]
     while pending:
-        node, box, tree, positive, depth = pending.pop()
+        node, box, tree, positive, unclear, depth = pending.pop()
         if node == "positive":
             enclosure = Enclosure(box, positive)
-            expect(enclosure(tree)[0] > ZERO, f"not known to be positive on {render_box(box)}")
-            for kind, part in () if tree is inequality.tree else delicate_parts(inequality.tree):
-                known_here = part in positive or shows_defined(enclosure, kind, part)
-                expect(known_here, f"not known to be defined on {render_box(box)}")
+            shown = enclosure(tree)[0] > ZERO and all(shows_defined(enclosure, *pair) for pair in unclear)
+            if not shown:
+                raise Rejected(f"not known to be positive on {render_box(box)}")
             continue
         if not isinstance(node, list) or depth > MAX_CUTS:
             raise Malformed(f"a part of a box: {short(node)}")
-        spend(10)
+        spend(10 + len(box))
         if len(node) == 3 and node[0] == "form":
             remainder = stand_in(node[1], box)
             positive = elementary.positive_parts(box, inequality.tree, remainder)
-            pending.append((node[2], box, remainder, positive, depth + 1))
+            unclear = [pair for pair in delicate_parts(inequality.tree) if pair[1] not in positive]
+            pending.append((node[2], box, remainder, positive, unclear, depth + 1))
         elif len(node) == 5 and node[0] == "cut":
             name, at = node[1], rational(node[2])
             if not isinstance(name, str) or name not in box:
                 raise Malformed(f"no side {short(name)} of the box")
             for half, edge in zip(node[3:], box[name].cut(at), strict=True):
-                pending.append((half, {**box, name: edge}, tree, positive, depth + 1))
+                pending.append((half, {**box, name: edge}, tree, positive, unclear, depth + 1))
         else:
             raise Malformed(f"a part of a box: {short(node[:1])}")
 
@@ -1917,12 +1922,12 @@ def rule_mean_value(replay: Replay, goal: Statement, reader: Reader, data: Mappi
             raise Rejected(f"{variable} has no lower end")
         closed = {**box, variable: Edge(edge.low, edge.high)}
         for kind, part in delicate_parts(inequality.tree):
-            known = elementary.positive(part, closed) or shows_defined(Enclosure(closed), kind, part)
-            expect(known, f"not known to be defined on {render_box(closed)}")
+            if not (elementary.positive(part, closed) or shows_defined(Enclosure(closed), kind, part)):
+                raise Rejected(f"not known to be defined on {render_box(closed)}")
         positive(data.get("slope"), slope_of(tree, variable), box)
         start = elementary.named(with_value(inequality.tree, variable, edge.low))
         if not (edge.open and elementary.vanishes(start)):
-            positive(data.get("start"), start, closed)
+            positive(data.get("start"), start, box)
 
 
 def slope_of(tree: Tree, variable: str) -> Tree:
@@ -1944,7 +1949,7 @@ def render_box(box: Box) -> str:
         low = "" if edge.low is None else f"{edge.low} {'<' if edge.open else '<='} "
         return f"{low}{name}{'' if edge.high is None else f' <= {edge.high}'}"
 
-    return ", ".join(side(name, edge) for name, edge in sorted(box.items()) if edge != Edge(None, None))
+    return ", ".join(side(name, edge) for name, edge in sorted(box.items()) if edge != Edge(None, None))[:200]
 
 
 RULES: dict[str, Rule] = {

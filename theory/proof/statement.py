@@ -204,8 +204,12 @@ class Between:
     high: int | sp.Rational | None = None
 
     def latex(self) -> str:
-        low = "" if self.low is None else rf"{latex(sp.sympify(self.low))} \le "
-        return low + latex(self.symbol) + ("" if self.high is None else rf" \le {latex(sp.sympify(self.high))}")
+        low = "" if self.low is None else rf"{latex(sp.sympify(self.low, strict=True))} \le "
+        return (
+            low
+            + latex(self.symbol)
+            + ("" if self.high is None else rf" \le {latex(sp.sympify(self.high, strict=True))}")
+        )
 
 
 @dataclass(frozen=True)
