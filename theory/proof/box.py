@@ -542,12 +542,11 @@ def prove(
 
     Examples:
         >>> from tightframe.theory.proof.checker import Range
-        >>> algebra = Algebra({"x": Range(Fraction(0))})
-        >>> found = prove(Inequality(("+", ("exp", "x"), ("*", "-1/2", "x")), ((),)), algebra)
-        >>> found.result
+        >>> algebra = Algebra({"n": Range(Fraction(1), integer=True)})
+        >>> prove(Inequality(("+", ("exp", ("/", "1", "n")), "-1"), ((),)), algebra).result
         'proved'
-        >>> found = prove(Inequality(("+", ("exp", "x"), ("*", "-3", "x")), ((),)), algebra)
+        >>> found = prove(Inequality(("+", ("exp", "n"), ("*", "-3", "n")), ((),)), algebra)
         >>> found.result, found.witness, found.value
-        ('refuted', {'x': Fraction(1, 1)}, '[-0.2817181715 +/- 4.10e-11]')
+        ('refuted', {'n': Fraction(1, 1)}, '[-0.2817181715 +/- 4.10e-11]')
     """
     return Search(inequality, algebra, factor, limits or Limits()).run()

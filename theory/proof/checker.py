@@ -1801,7 +1801,7 @@ def delicate_parts(tree: Tree) -> Iterator[tuple[str, Tree]]:
     """What must be nonzero ("/") and what must be positive ("log") for the expression to be defined."""
     pending = [tree]
     while pending:
-        spend(1)
+        spend(4)
         part = pending.pop()
         if isinstance(part, str):
             continue
