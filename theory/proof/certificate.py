@@ -16,6 +16,7 @@ from .checker import (
     Algebra,
     Calculus,
     Dimension,
+    Inequality,
     Matrix,
     Model,
     Monomial,
@@ -49,6 +50,8 @@ def polynomial_json(poly: Polynomial) -> dict[str, Any]:
 def statement_json(statement: Statement) -> dict[str, Any]:
     if statement.parts:
         return {"kind": statement.kind, "parts": [statement_json(part) for part in statement.parts]}
+    if statement.inequality is not None:
+        return {"kind": statement.kind, **inequality_json(statement.inequality)}
     if statement.calculus is not None:
         scalar: dict[str, Any] = {"kind": statement.kind, "calculus": calculus_json(statement.calculus)}
         if statement.motion is not None:
@@ -70,6 +73,13 @@ def statement_json(statement: Statement) -> dict[str, Any]:
 def plain(tree: Any) -> Any:
     """A tree as nested lists."""
     return tree if isinstance(tree, str) else [plain(part) for part in tree]
+
+
+def inequality_json(inequality: Inequality) -> dict[str, Any]:
+    boxes = [
+        {name: [None if end is None else str(end) for end in ends] for name, *ends in box} for box in inequality.boxes
+    ]
+    return {"tree": plain(inequality.tree), "boxes": boxes}
 
 
 def calculus_json(calculus: Calculus) -> dict[str, Any]:

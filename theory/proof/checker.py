@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -686,6 +686,7 @@ class Statement:
     equal-infima    the infimum of poly over ``over`` equals that of ``other`` over ``other_over``
     vanishes        the scalar expression is zero wherever it is defined (:class:`Calculus`)
     increasing      the scalar expression increases strictly in its variable, on the variable's whole range
+    exceeds         the scalar expression is defined and positive on every one of some boxes (:class:`Inequality`)
     tends           the scalar expression tends to zero as its variable w tends to infinity
     gradient        the gradient of poly in the letter ``over`` is ``at``
     first-integral  along dw/dt = rate(w) on the positive reals, Phi(w(t)) = Phi(w(0)) + t, and Phi increases strictly
@@ -707,6 +708,7 @@ class Statement:
     other_over: tuple[str, ...] = ()
     calculus: Calculus | None = None
     motion: Motion | None = None
+    inequality: Inequality | None = None
 
     def polynomials(self) -> Iterator[Polynomial]:
         for poly in (self.poly, self.value, self.other, *self.at):
@@ -903,6 +905,305 @@ class Field:
                 raise Malformed(f"{name} is given as a function of {rule[1]}, not of {variable}")
             return self.quotient(rule[2])
         raise Malformed(f"unknown generator kind {kind!r}")
+
+
+# ------------------------------------------------------------------------- inequalities on boxes: interval arithmetic
+
+
+@dataclass(frozen=True)
+class Inequality:
+    """``tree`` is defined and positive at all values of the parameters, in their ranges, that lie in one of ``boxes``.
+
+    Trees as in a :class:`Calculus`, without derivatives and with ``("exp", a)`` and ``("log", a)`` written out; b^e is
+    exp(e log b). A box is a tuple of (name, low, high), ends included, ``None`` for no bound beyond the range.
+    """
+
+    tree: Tree
+    boxes: tuple[tuple[tuple[str, Fraction | None, Fraction | None], ...], ...]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One side of a box: values from ``low`` to ``high`` (``None``: no end), without low if ``open``; or integers."""
+
+    low: Fraction | None
+    high: Fraction | None
+    open: bool = False
+    integer: bool = False
+
+    @property
+    def empty(self) -> bool:
+        if self.low is None or self.high is None:
+            return False
+        return self.low > self.high or (self.open and self.low == self.high)
+
+    def within(self, low: Fraction | None, high: Fraction | None) -> Edge:
+        """The values from low to high; of integers, from the first to the last of them."""
+        if low is not None and self.integer:
+            low = Fraction(-(-low.numerator // low.denominator))
+        if high is not None and self.integer:
+            high = Fraction(high.numerator // high.denominator)
+        lower = low is not None and (self.low is None or low > self.low)
+        upper = high is not None and (self.high is None or high < self.high)
+        return Edge(low if lower else self.low, high if upper else self.high, self.open and not lower, self.integer)
+
+    def cut(self, at: Fraction) -> tuple[Edge, Edge]:
+        """The values up to the cut and those from it (of integers: from the next one); together they are all."""
+        expect(not self.integer or at.denominator == 1, "a cut between two integers")
+        above = at + 1 if self.integer else at
+        first = self.low is None or self.low < at or (self.integer and self.low == at)
+        last = self.high is None or above < self.high or (self.integer and above == self.high)
+        expect(first and last, "a cut outside of the box")
+        return Edge(self.low, at, self.open, self.integer), Edge(above, self.high, False, self.integer)
+
+    def covers(self, other: Edge) -> bool:
+        """Whether every value of the other edge is one of this."""
+        if self.low is not None:
+            if other.low is None or other.low < self.low:
+                return False
+            if self.open and other.low == self.low and not other.open:
+                return False
+        return self.high is None or (other.high is not None and other.high <= self.high)
+
+
+Box = Mapping[str, Edge]
+
+
+def domain(algebra: Algebra, inequality: Inequality) -> list[Box]:
+    """The boxes of an inequality, cut down to the ranges of the parameters; none of them may be empty."""
+    found: list[Box] = []
+    for conditions in inequality.boxes:
+        spend(30 * len(algebra.parameters))
+        edges: dict[str, Edge] = {}
+        for name, bounds in algebra.parameters.items():
+            whole = Edge(None, None, False, bounds.integer)
+            low = bounds.low
+            if bounds.integer and bounds.open and low is not None:
+                low = Fraction(low.numerator // low.denominator + 1)
+            edge = whole.within(low, None)
+            edges[name] = Edge(edge.low, None, bounds.open and not bounds.integer, bounds.integer)
+        for name, low, high in conditions:
+            edges[name] = edges[name].within(low, high)
+        expect(not any(edge.empty for edge in edges.values()), "a box without a point")
+        found.append(edges)
+    return found
+
+
+# An end of an interval is a number (0, x) or infinite, (-1, 0) or (1, 0), so that ends compare as tuples do. An
+# interval holds the finite numbers between its ends: 0 times an infinite end is 0 (IEEE 1788, set-based intervals).
+End = tuple[int, Fraction]
+Interval = tuple[End, End]
+BELOW: End = (-1, Fraction(0))
+ABOVE: End = (1, Fraction(0))
+ZERO: End = (0, Fraction(0))
+
+PRECISION = 64  # significant bits of the ends; shorter fractions stay exact
+POINT = 96  # binary places in which series are summed
+LARGEST = 2_048  # ends beyond 2^LARGEST become infinite, ends below 2^-LARGEST zero
+MOST_EXPONENTIAL = 1_000  # e^x is not computed beyond, but bounded by its value there
+MAX_CUTS = 200  # of one box, one after the other
+MOST_POWERS = 64  # k in e^(k log b) = b^k
+
+
+def divided(top: int, bottom: int, up: bool) -> int:
+    """The quotient, rounded down or up."""
+    return -(-top // bottom) if up else top // bottom
+
+
+def rounded(value: Fraction, up: bool) -> End:
+    """The value if it is short, else a bound from above or below with PRECISION significant bits."""
+    top, bottom = value.numerator, value.denominator
+    scale = top.bit_length() - bottom.bit_length()  # 2^(scale-1) <= |value| <= 2^(scale+1)
+    if max(top.bit_length(), bottom.bit_length()) <= PRECISION:
+        return 0, value
+    if scale > LARGEST:
+        if (top > 0) == up:
+            return ABOVE if up else BELOW
+        return 0, Fraction((1 if top > 0 else -1) << LARGEST)
+    if scale < -LARGEST:
+        return 0, Fraction(1 if up else -1, 1 << LARGEST) if (top > 0) == up else Fraction(0)
+    shift = PRECISION - scale
+    if shift >= 0:
+        return 0, Fraction(divided(top << shift, bottom, up), 1 << shift)
+    return 0, Fraction(divided(top, bottom << -shift, up) << -shift)
+
+
+def exponential(x: Fraction, up: bool) -> Fraction:
+    """A bound of e^x for |x| <= MOST_EXPONENTIAL: Taylor series at x/2^k <= 1/2, then k squarings; 1/e^-x for x < 0."""
+    if x < 0:
+        return 1 / exponential(-x, not up)
+    halvings = (x.numerator // x.denominator + 1).bit_length() + 1
+    y = divided(x.numerator << POINT, x.denominator << halvings, up)
+    total = term = 1 << POINT
+    n = 0
+    while term > up:  # from below until the terms vanish, from above until they are one unit
+        n += 1
+        term = divided(term * y, n << POINT, up)
+        total += term
+    total += term  # the rest of the series is less than its last term: every quotient of terms is below 1/2
+    for _ in range(halvings):
+        total = divided(total * total, 1 << POINT, up)
+    return Fraction(total, 1 << POINT)
+
+
+def logarithm(x: Fraction, up: bool) -> Fraction:
+    """A bound of log x, x > 0: k log 2 + log m for x = 2^k m with 1 <= m < 2; -log(1/x) for x < 1."""
+    if x < 1:
+        return -logarithm(1 / x, not up)
+    k = x.numerator.bit_length() - x.denominator.bit_length()
+    k -= x.numerator < x.denominator << k
+    low = x.denominator << k
+    return Fraction(k * twice_artanh(1, 3, up) + twice_artanh(x.numerator - low, x.numerator + low, up), 1 << POINT)
+
+
+def twice_artanh(top: int, bottom: int, up: bool) -> int:
+    """A bound of log((1 + z) / (1 - z)) = 2 (z + z^3/3 + z^5/5 + ...), 0 <= z = top/bottom <= 1/3, times 2^POINT."""
+    z = divided(top << POINT, bottom, up)
+    square = divided(z * z, 1 << POINT, up)
+    total, power, n = 0, z, 1
+    while power > up:
+        total += divided(power, n, up)
+        power = divided(power * square, 1 << POINT, up)
+        n += 2
+    return 2 * (total + 2 * power)  # the rest of the series is at most power / (1 - z^2)
+
+
+def product_of_ends(x: End, y: End) -> End:
+    if not (x[0] or y[0]):
+        return 0, x[1] * y[1]
+    one, other = x[0] or x[1], y[0] or y[1]  # of their signs
+    if not one or not other:
+        return ZERO
+    return ABOVE if (one > 0) == (other > 0) else BELOW
+
+
+def outward(low: End, high: End) -> Interval:
+    return low if low[0] else rounded(low[1], False), high if high[0] else rounded(high[1], True)
+
+
+def sum_of_intervals(x: Interval, y: Interval) -> Interval:
+    low = BELOW if x[0][0] or y[0][0] else (0, x[0][1] + y[0][1])
+    high = ABOVE if x[1][0] or y[1][0] else (0, x[1][1] + y[1][1])
+    return outward(low, high)
+
+
+def product_of_intervals(x: Interval, y: Interval) -> Interval:
+    corners = [product_of_ends(a, b) for a in x for b in y]
+    return outward(min(corners), max(corners))
+
+
+def reciprocal(x: Interval, positive: bool = False) -> Interval:
+    """1/x; ``positive`` says that the values are, although the interval may reach zero and below."""
+    if positive and x[0] <= ZERO < x[1]:
+        return outward(ZERO if x[1][0] else (0, 1 / x[1][1]), ABOVE)
+    expect(x[0] > ZERO or x[1] < ZERO, "a divisor is not known to be nonzero")
+    low, high = (ZERO if end[0] else (0, 1 / end[1]) for end in reversed(x))
+    return outward(low, high)
+
+
+def negative(x: Interval) -> Interval:
+    low, high = ((-end[0], -end[1]) for end in reversed(x))
+    return low, high
+
+
+def power_of_end(x: End, exponent: int, up: bool) -> End:
+    """A bound of x^n for x >= 0 and n > 0, by repeated squaring."""
+    result = x
+    for digit in f"{exponent:b}"[1:]:
+        for factor in (result, x) if digit == "1" else (result,):
+            spend(4)
+            result = product_of_ends(result, factor)
+            result = result if result[0] else rounded(result[1], up)
+    return result
+
+
+def power_of_interval(x: Interval, exponent: int) -> Interval:
+    """x^n for n >= 0, of even n tight around zero."""
+    if exponent == 0:
+        return (0, Fraction(1)), (0, Fraction(1))
+    if x[0] >= ZERO:
+        return power_of_end(x[0], exponent, False), power_of_end(x[1], exponent, True)
+    if x[1] <= ZERO:
+        mirrored = power_of_interval(negative(x), exponent)
+        return mirrored if exponent % 2 == 0 else negative(mirrored)
+    most, least = power_of_end(x[1], exponent, True), power_of_end(negative(x)[1], exponent, True)
+    return (ZERO, max(most, least)) if exponent % 2 == 0 else (negative((ZERO, least))[0], most)
+
+
+def exponential_of(x: Interval) -> Interval:
+    spend(60)
+    low, high = x
+    least, most = Fraction(-MOST_EXPONENTIAL), Fraction(MOST_EXPONENTIAL)
+    below = ZERO if low[0] or low[1] < least else rounded(exponential(min(low[1], most), False), False)
+    above = ABOVE if high[0] or high[1] > most else rounded(exponential(max(high[1], least), True), True)
+    return below, above
+
+
+def relative_exponential(x: Fraction, up: bool) -> Fraction:
+    """A bound of (e^x - 1)/x; near 0 from 1 + x/2 <= (e^x - 1)/x <= 1 + x/2 + x^2/4, which holds for |x| <= 1."""
+    if abs(x) < Fraction(1, 1 << 16):
+        return 1 + x / 2 + (x * x / 4 if up else 0)
+    return (exponential(x, up == (x > 0)) - 1) / x
+
+
+def relative_exponential_of(x: Interval) -> Interval:
+    """(e^x - 1)/x, which is 1 at 0 and increases."""
+    spend(60)
+    low, high = x
+    least, most = Fraction(-MOST_EXPONENTIAL), Fraction(MOST_EXPONENTIAL)
+    below = ZERO if low[0] or low[1] < least else rounded(relative_exponential(min(low[1], most), False), False)
+    above = ABOVE if high[0] or high[1] > most else rounded(relative_exponential(max(high[1], least), True), True)
+    return below, above
+
+
+def logarithm_of(x: Interval, positive: bool = False) -> Interval:
+    """log x; ``positive`` says that the values are, although the interval may reach zero and below."""
+    spend(60)
+    low, high = x
+    expect(low > ZERO or (positive and high > ZERO), "what a logarithm is taken of is not known to be positive")
+    below = rounded(logarithm(low[1], False), False) if low > ZERO else BELOW
+    return below, ABOVE if high[0] else rounded(logarithm(high[1], True), True)
+
+
+class Enclosure:
+    """Intervals that contain all values of expressions on one box, of which some parts are known to be positive."""
+
+    def __init__(self, box: Box, positive: Collection[Tree] = ()) -> None:
+        self.box, self.positive = box, positive
+
+    def __call__(self, tree: Tree) -> Interval:
+        """An interval that contains every value; :class:`Rejected` where a value may be undefined."""
+        spend(24)
+        if isinstance(tree, str):
+            if tree in self.box:
+                edge = self.box[tree]
+                return outward(
+                    BELOW if edge.low is None else (0, edge.low), ABOVE if edge.high is None else (0, edge.high)
+                )
+            return outward((0, rational(tree)), (0, rational(tree)))
+        operator, *arguments = tree
+        if operator == "^":
+            exponent = int(rational(arguments[1]))
+            result = power_of_interval(self(arguments[0]), abs(exponent))
+            return result if exponent >= 0 else reciprocal(result, arguments[0] in self.positive)
+        values = [self(argument) for argument in arguments]
+        total = values[0]
+        if operator == "exp":
+            return exponential_of(total)
+        if operator == "exprel":
+            return relative_exponential_of(total)
+        if operator == "log":
+            return logarithm_of(total, arguments[0] in self.positive)
+        for argument, value in zip(arguments[1:], values[1:], strict=True):
+            if operator == "+":
+                total = sum_of_intervals(total, value)
+            elif operator == "*":
+                total = product_of_intervals(total, value)
+            elif operator == "/":
+                total = product_of_intervals(total, reciprocal(value, argument in self.positive))
+            else:
+                raise Malformed(f"unknown operation {short(operator)}")
+        return total
 
 
 def has_positive_coefficients(poly: Commutative, algebra: Algebra) -> bool:
@@ -1436,6 +1737,249 @@ def rule_gradient(replay: Replay, goal: Statement, reader: Reader, data: Mapping
     require_zero(replay, data.get("identity"), algebra.minus(change, product))
 
 
+# ---------------------------------------------------------------------------------- inequalities on boxes: two rules
+
+
+@dataclass
+class Elementary:
+    """Elementary expressions as rational functions of parameters and of the exponentials and logarithms in them.
+
+    Arguments that are equal as rational functions share a generator, called #1, #2, ...; e^0 = 1, log 1 = 0, and
+    e^(a + k log b) = b^k e^a for integers k; exprel(a) is (e^a - 1)/a, and 1 where a = 0. Where all logarithms are
+    taken of positive numbers and no divisor is zero, the value of the rational function is that of the expression.
+    """
+
+    generators: dict[str, tuple[Any, ...]] = field(default_factory=dict[str, tuple[Any, ...]])
+
+    def named(self, tree: Tree) -> Tree:
+        """The expression with names for its exponentials and logarithms."""
+        if isinstance(tree, str):
+            return tree
+        operator, *arguments = tree
+        if operator == "^":
+            return (operator, self.named(arguments[0]), arguments[1])
+        parts = [self.named(argument) for argument in arguments]
+        if operator == "exp":
+            return self.exponential(parts[0])
+        if operator in ("exprel", "log"):
+            if self.vanishes(parts[0] if operator == "exprel" else ("+", parts[0], "-1")):
+                return "1" if operator == "exprel" else "0"
+            return self.generator(operator, parts[0])
+        return (operator, *parts)
+
+    def exponential(self, argument: Tree) -> Tree:
+        """e^a from an e^c = 1 + c exprel(c) that is in use, if a is c plus integer multiples of logarithms."""
+        known: list[tuple[Tree, Tree]] = [("0", "1")]
+        rules = self.generators.items()
+        known += [(inner, ("+", "1", ("*", inner, name))) for name, (kind, inner) in rules if kind == "exprel"]
+        known += [(inner, name) for name, (kind, inner) in rules if kind == "exp"]
+        for inner, value in known:
+            powers = self.logarithms(("+", argument, ("*", "-1", inner)))
+            if powers is not None:
+                return ("*", value, *(("^", self.generators[name][1], str(k)) for name, k in powers))
+        return self.generator("exp", argument)
+
+    def logarithms(self, tree: Tree) -> list[tuple[str, int]] | None:
+        """The expression as a sum of integer multiples of logarithms; ``None`` if it is none."""
+        top, bottom = self.quotient(tree)
+        lead, scale = next(iter(bottom.items()))
+        found: list[tuple[str, int]] = []
+        for name, (kind, _) in self.generators.items():
+            times = top.get(monomial((*lead, (name, 1))), Fraction(0)) / scale
+            if kind == "log" and times:
+                if times.denominator != 1 or abs(times) > MOST_POWERS:
+                    return None
+                found.append((name, int(times)))
+        rest = ("+", tree, *(("*", str(-k), name) for name, k in found)) if found else tree
+        return found if self.vanishes(rest) else None
+
+    def generator(self, operator: str, argument: Tree) -> str:
+        for name, (kind, inner) in self.generators.items():
+            if kind == operator and self.vanishes(("+", inner, ("*", "-1", argument))):
+                return name
+        name = f"#{len(self.generators) + 1}"
+        self.generators[name] = (operator, argument)
+        return name
+
+    def quotient(self, tree: Tree) -> Quotient:
+        """A rational function; ``tree`` has names for its generators."""
+        return Field(self.generators).quotient(tree)
+
+    def vanishes(self, tree: Tree) -> bool:
+        return not self.quotient(tree)[0]
+
+    def equal(self, left: Tree, right: Tree) -> bool:
+        return self.vanishes(("+", self.named(left), ("*", "-1", self.named(right))))
+
+    def positive(self, tree: Tree, box: Box) -> bool:
+        """Whether the expression is positive where it is defined, by its coefficients around the low ends."""
+        spend(len(box))
+        signs = Algebra({name: Range(edge.low, edge.open) for name, edge in box.items()})
+        named = self.named(tree)
+        for name, (kind, _) in self.generators.items():
+            signs.parameters[name] = Range(None) if kind == "log" else Range(Fraction(0), open=True)
+        return all(has_positive_coefficients(part, signs) for part in self.quotient(named))
+
+    def positive_parts(self, box: Box, *trees: Tree) -> Collection[Tree]:
+        """Divisors, and what logarithms are taken of, where that is visibly positive."""
+        return {part for tree in trees for _, part in delicate_parts(tree) if self.positive(part, box)}
+
+
+def delicate_parts(tree: Tree) -> Iterator[tuple[str, Tree]]:
+    """What must be nonzero ("/") and what must be positive ("log") for the expression to be defined."""
+    pending = [tree]
+    while pending:
+        spend(4)
+        part = pending.pop()
+        if isinstance(part, str):
+            continue
+        operator, *arguments = part
+        if operator == "^":
+            if rational(arguments[1]) < 0:
+                yield "/", arguments[0]
+            pending.append(arguments[0])
+            continue
+        if operator == "log":
+            yield "log", arguments[0]
+        if operator == "/":
+            yield from (("/", divisor) for divisor in arguments[1:])
+        pending += arguments
+
+
+def shows_defined(enclosure: Enclosure, kind: str, part: Tree) -> bool:
+    """Whether intervals show a divisor to be nonzero, or what a logarithm is taken of to be positive."""
+    low, high = enclosure(part)
+    return low > ZERO or (kind == "/" and high < ZERO)
+
+
+def inequality_of(goal: Statement) -> Inequality:
+    if goal.kind != "exceeds" or goal.inequality is None:
+        raise Rejected("this rule proves statements of kind exceeds")
+    return goal.inequality
+
+
+def rule_box(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """A box is cut until interval arithmetic shows on every part that the expression is positive.
+
+    The certificate holds one tree for each box of the goal: ``"positive"`` for a part that is done, ``["cut", x, c,
+    below, above]`` for x <= c and x >= c (for an integer x: x >= c + 1), and ``["form", i, tree]``: from here on the
+    remainder of form i stands for the expression e. It may, because e = factor * remainder is an identity of rational
+    functions in the parameters, exponentials and logarithms, the factor is visibly positive on the part, and both sides
+    are defined: divisors, and what logarithms are taken of, are positive visibly or by interval arithmetic. Forms may
+    contain exprel(a) = (e^a - 1)/a. Ends may be infinite: the parts at infinity are intervals like the others.
+    """
+    inequality = inequality_of(goal)
+    elementary = Elementary()
+    forms = [
+        (reader.elementary(f.get("factor"), relative=True), reader.elementary(f.get("remainder"), relative=True))
+        for f in (as_mapping(item, "form") for item in reader.items(data, "forms"))
+    ]
+    known: set[int] = set()
+    boxes, trees = domain(replay.algebra, inequality), reader.items(data, "boxes")
+    expect(len(boxes) == len(trees), "not one tree for every box")
+
+    def stand_in(number: object, box: Box) -> Tree:
+        """The remainder of a form, if its factor is positive on the box."""
+        if type(number) is not int or not 0 <= number < len(forms):
+            raise Malformed(f"no form {short(number)}")
+        factor, remainder = forms[number]
+        if number not in known:
+            # the form first: the relative exponentials in it decide how the exponentials of e are written
+            expect(elementary.equal(("*", factor, remainder), inequality.tree), "not factor times remainder")
+            known.add(number)
+        needed = [factor, *(part for _, part in delicate_parts(factor))]
+        expect(all(elementary.positive(part, box) for part in needed), "the factor is not visibly positive")
+        return remainder
+
+    # what is left of a tree, its part of the box, what is to be positive there, what is known to be, what is not yet
+    Task = tuple[Any, Box, Tree, Collection[Tree], Sequence[tuple[str, Tree]], int]
+    pending: list[Task] = [
+        (tree, box, inequality.tree, elementary.positive_parts(box, inequality.tree), (), 0)
+        for tree, box in zip(trees, boxes, strict=True)
+    ]
+    while pending:
+        node, box, tree, positive, unclear, depth = pending.pop()
+        if node == "positive":
+            enclosure = Enclosure(box, positive)
+            shown = enclosure(tree)[0] > ZERO and all(shows_defined(enclosure, *pair) for pair in unclear)
+            if not shown:
+                raise Rejected(f"not known to be positive on {render_box(box)}")
+            continue
+        if not isinstance(node, list) or depth > MAX_CUTS:
+            raise Malformed(f"a part of a box: {short(node)}")
+        spend(10 + len(box))
+        if len(node) == 3 and node[0] == "form":
+            remainder = stand_in(node[1], box)
+            positive = elementary.positive_parts(box, inequality.tree, remainder)
+            unclear = [pair for pair in delicate_parts(inequality.tree) if pair[1] not in positive]
+            pending.append((node[2], box, remainder, positive, unclear, depth + 1))
+        elif len(node) == 5 and node[0] == "cut":
+            name, at = node[1], rational(node[2])
+            if not isinstance(name, str) or name not in box:
+                raise Malformed(f"no side {short(name)} of the box")
+            for half, edge in zip(node[3:], box[name].cut(at), strict=True):
+                pending.append((half, {**box, name: edge}, tree, positive, unclear, depth + 1))
+        else:
+            raise Malformed(f"a part of a box: {short(node[:1])}")
+
+
+def rule_mean_value(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """f > 0 for x > a because f(a) = 0 and df/dx > 0; for x >= a, if f(a) > 0.
+
+    a is the lower end of x in each box; f must be defined for x >= a, as in the rule above. The premise ``slope`` says
+    that df/dx is positive on a box that contains that of the goal, ``start`` (not needed if f(a) is identically zero
+    and x > a) that f(a) is.
+    """
+    inequality = inequality_of(goal)
+    variable = reader.string(data, "variable")
+    reader.require_real(variable)
+    elementary = Elementary()
+    tree = elementary.named(inequality.tree)
+
+    def positive(premise: object, derived: Tree, box: Box) -> None:
+        """The premise says that an expression, of which ``derived`` is another form, is positive on the box."""
+        known = inequality_of(replay.premise(premise, "exceeds"))
+        other = ("*", "-1", elementary.named(known.tree))
+        expect(elementary.vanishes(("+", derived, other)), f"premise {short(premise)} is about another expression")
+        wider = any(all(outer[n].covers(edge) for n, edge in box.items()) for outer in domain(replay.algebra, known))
+        expect(wider, f"premise {short(premise)} does not cover the box")
+
+    for box in domain(replay.algebra, inequality):
+        edge = box[variable]
+        if edge.low is None:
+            raise Rejected(f"{variable} has no lower end")
+        closed = {**box, variable: Edge(edge.low, edge.high)}
+        for kind, part in delicate_parts(inequality.tree):
+            if not (elementary.positive(part, closed) or shows_defined(Enclosure(closed), kind, part)):
+                raise Rejected(f"not known to be defined on {render_box(closed)}")
+        positive(data.get("slope"), slope_of(tree, variable), box)
+        start = elementary.named(with_value(inequality.tree, variable, edge.low))
+        if not (edge.open and elementary.vanishes(start)):
+            positive(data.get("start"), start, box)
+
+
+def slope_of(tree: Tree, variable: str) -> Tree:
+    return ("D", tree, variable)
+
+
+def with_value(tree: Tree, name: str, value: Fraction) -> Tree:
+    """The expression with a number for a parameter."""
+    if isinstance(tree, str):
+        return str(value) if tree == name else tree
+    operator, *arguments = tree
+    if operator == "^":
+        return (operator, with_value(arguments[0], name, value), arguments[1])
+    return (operator, *(with_value(argument, name, value) for argument in arguments))
+
+
+def render_box(box: Box) -> str:
+    def side(name: str, edge: Edge) -> str:
+        low = "" if edge.low is None else f"{edge.low} {'<' if edge.open else '<='} "
+        return f"{low}{name}{'' if edge.high is None else f' <= {edge.high}'}"
+
+    return ", ".join(side(name, edge) for name, edge in sorted(box.items()) if edge != Edge(None, None))[:200]
+
+
 RULES: dict[str, Rule] = {
     "star": rule_star,
     "gram": rule_gram,
@@ -1457,6 +2001,8 @@ RULES: dict[str, Rule] = {
     "equalisation": rule_equalisation,
     "shares": rule_shares,
     "decay": rule_decay,
+    "box": rule_box,
+    "mean-value": rule_mean_value,
 }
 
 MOTIONS = ("first-integral", "growth", "equalisation", "shares", "decay")
@@ -1593,6 +2139,8 @@ class Reader:
             return Statement(kind, calculus=self.calculus(data.get("calculus")))
         if kind in MOTIONS:
             return self.motion(kind, data)
+        if kind == "exceeds":
+            return Statement(kind, inequality=self.inequality(data))
         poly = self.polynomial(data.get("poly"))
         if kind == "zero":
             return Statement(kind, poly)
@@ -1622,6 +2170,48 @@ class Reader:
             over, other_over = self.names(data, "over"), self.names(data, "other_over")
             return Statement(kind, poly, over=over, other=other, other_over=other_over)
         raise Malformed(f"unknown statement: {short(kind)}")
+
+    # ---- inequalities on boxes
+    def inequality(self, data: Mapping[str, Any]) -> Inequality:
+        boxes: list[tuple[tuple[str, Fraction | None, Fraction | None], ...]] = []
+        for box in self.items(data, "boxes"):
+            sides: list[tuple[str, Fraction | None, Fraction | None]] = []
+            for name, ends in sorted(as_mapping(box, "box").items()):
+                if name not in self.algebra.parameters:
+                    raise Malformed(f"undeclared parameter {short(name)}")
+                if not isinstance(ends, list) or len(ends) != 2:
+                    raise Malformed(f"{name}: expected [low, high]")
+                low, high = (None if end is None else rational(end) for end in ends)
+                sides.append((name, low, high))
+            boxes.append(tuple(sides))
+        if not boxes:
+            raise Malformed("an inequality on no box")
+        return Inequality(self.elementary(data.get("tree")), tuple(boxes))
+
+    def elementary(self, value: object, depth: int = 0, relative: bool = False) -> Tree:
+        """An expression in parameters, rational numbers, + * / ^ with integer exponents, exp and log.
+
+        If ``relative``, also in exprel(a) = (e^a - 1)/a, which is 1 at a = 0.
+        """
+        if depth > 200:
+            raise Malformed("an expression deeper than 200")
+        if isinstance(value, str):
+            if value[:1].isdigit() or value[:1] == "-":
+                rational(value)
+            elif value not in self.algebra.parameters:
+                raise Malformed(f"undeclared name {short(value)}")
+            return value
+        least = {"+": 2, "*": 2, "/": 3, "^": 3, "exp": 2, "log": 2} | ({"exprel": 2} if relative else {})
+        if not isinstance(value, list) or not value or not isinstance(value[0], str) or value[0] not in least:
+            raise Malformed("expression: expected [operation, arguments...]")
+        if len(value) < least[value[0]] or (value[0] not in ("+", "*") and len(value) != least[value[0]]):
+            raise Malformed(f"{value[0]}: another number of arguments")
+        if value[0] == "^":
+            exponent = rational(value[2])
+            if exponent.denominator != 1 or abs(exponent) > MAX_EXPONENT:
+                raise Malformed(f"^: expected an integer exponent of at most {MAX_EXPONENT}")
+            return ("^", self.elementary(value[1], depth + 1, relative), value[2])
+        return (value[0], *(self.elementary(argument, depth + 1, relative) for argument in value[1:]))
 
     # ---- scalar calculus
     def motion(self, kind: str, data: Mapping[str, Any]) -> Statement:
@@ -1961,6 +2551,16 @@ def render_statement(statement: Statement) -> str:
         tails = {"vanishes": "= 0", "increasing": "increases strictly with {}", "tends": "tends to 0 as {} grows"}
         tail = tails.get(kind, kind).format(statement.calculus.variable)
         return f"{render_tree(statement.calculus.tree)} {tail}"
+    if statement.inequality is not None:
+        boxes = (
+            ", ".join(
+                f"{'' if low is None else f'{low} <= '}{name}{'' if high is None else f' <= {high}'}"
+                for name, low, high in box
+            )
+            for box in statement.inequality.boxes
+        )
+        where = " or ".join(box or "everywhere" for box in boxes)
+        return f"{render_tree(statement.inequality.tree)} > 0" + ("" if where == "everywhere" else f" for {where}")
     body = render(statement.target)
     if kind == "minimum" and statement.value is not None:
         points = ", ".join(f"{name} = {render(at)}" for name, at in zip(statement.over, statement.at, strict=True))
@@ -1982,6 +2582,8 @@ def render_tree(tree: Tree) -> str:
     if isinstance(tree, str):
         return tree
     operator, *arguments = tree
+    if operator in ("exp", "log", "exprel"):
+        return f"{operator}({render_tree(arguments[0])})"
     if operator == "D":
         return f"d/d{arguments[1]}({render_tree(arguments[0])})"
     return "(" + f" {operator} ".join(render_tree(argument) for argument in arguments) + ")"
@@ -1995,6 +2597,8 @@ def render_declarations(
     names = algebra.names(*polys) | functions.keys() | {name for s in statements for name in (*s.over, *s.other_over)}
     for calculus in (s.calculus for s in statements if s.calculus is not None):
         names |= {calculus.variable} | names_in(calculus.tree) | names_in([rule for _, rule in calculus.generators])
+    for inequality in (s.inequality for s in statements if s.inequality is not None):
+        names |= names_in(inequality.tree) | {name for box in inequality.boxes for name, _, _ in box}
     letters = [algebra.letters[name] for name in names & algebra.letters.keys()]
     for size in (size for letter in letters for size in (letter.rows, letter.cols)):
         names |= {name for mono, _ in size for name, _ in mono}

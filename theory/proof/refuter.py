@@ -11,6 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from . import box
 from .certificate import Values, complete_model, model_json
 from .checker import (
     Algebra,
@@ -54,6 +55,8 @@ def true_in(statement: Statement, algebra: Algebra, model: Model) -> bool:
     """
     if statement.calculus is not None:
         return True
+    if statement.inequality is not None:
+        return not box.fails_in(statement.inequality, algebra, model.parameters)
     if statement.kind == "all":
         return all(true_in(part, algebra, model) for part in statement.parts)
     if statement.kind == "gradient":

@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
-from . import star
+from . import box, star
 from . import statement as st
-from .certificate import Values, monomial_json, polynomial_json, statement_json
+from .certificate import Values, monomial_json, plain, polynomial_json, statement_json
 from .checker import Polynomial, Statement, render
 from .refuter import counterexample
 from .translation import Translation
@@ -388,6 +388,67 @@ class ByFirstIntegral(Justification):
 
     def rule_for(self, goal: Statement) -> str:
         return goal.kind
+
+
+# ------------------------------------------------------------------------------------------- inequalities on boxes
+
+
+@dataclass(frozen=True)
+class Box(Justification):
+    """``left > right`` on boxes: cut until interval arithmetic shows it on every part, those at infinity included.
+
+    Powers of what is unbounded are divided out. ``factor``, positive on the domain, is divided out instead if given: of
+    an inequality that becomes an equality at an end of the domain, the factor that vanishes there.
+    """
+
+    rule: ClassVar[str] = "box"
+    factor: sp.Expr | None = None
+    limits: box.Limits = field(default_factory=box.Limits)
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        inequality, algebra = goal.inequality, proving.translation.algebra
+        if inequality is None:
+            raise StepFailed("box proves statements that one expression exceeds another")
+        factor = None if self.factor is None else proving.translation.elementary(self.factor)
+        found = box.prove(inequality, algebra, factor, self.limits)
+        if found.witness is not None:
+            refute_at(proving, found.witness, found.value)
+        if found.stuck:
+            raise StepFailed(found.stuck)
+        return {
+            "forms": [{"factor": plain(form.factor), "remainder": plain(form.remainder)} for form in found.forms],
+            "boxes": list(found.trees),
+        }
+
+
+def refute_at(proving: Proving, point: Mapping[str, Fraction], value: str) -> None:
+    """The left side does not exceed the right one at a point that only a hypothesis could exclude."""
+    where = ", ".join(f"{name} = {number}" for name, number in point.items())
+    known = [poly for statement in proving.established.values() for poly in statement.polynomials()]
+    if proving.translation.algebra.names(*known) & point.keys():
+        raise StepFailed(f"fails at {where}, unless a hypothesis excludes it")
+    parameters = {name: str(number) for name, number in point.items()}
+    raise Refutation(f"fails at {where}: {value}", {"parameters": parameters, "letters": {}})
+
+
+@dataclass(frozen=True)
+class MeanValue(Justification):
+    """f > 0 for x > a since f(a) = 0 and df/dx > 0; for x >= a since moreover f(a) > 0. f is left minus right.
+
+    ``slope`` names the step that says df/dx > 0, ``start`` the one that says f(a) > 0; without ``start`` f(a) must
+    vanish identically. a is the lower end of the range of ``variable``.
+    """
+
+    rule: ClassVar[str] = "mean-value"
+    variable: sp.Symbol
+    slope: str
+    start: str | None = None
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        if goal.inequality is None:
+            raise StepFailed("a mean value shows that one expression exceeds another")
+        data = {"variable": self.variable.name, "slope": self.slope}
+        return data | ({"start": self.start} if self.start else {})
 
 
 @dataclass(frozen=True)

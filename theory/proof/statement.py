@@ -196,6 +196,41 @@ class Vanishing(Statement):
 
 
 @dataclass(frozen=True)
+class Between:
+    """``low <= symbol <= high``; ``None`` for no bound beyond the symbol's range."""
+
+    symbol: sp.Symbol
+    low: int | sp.Rational | None
+    high: int | sp.Rational | None = None
+
+    def latex(self) -> str:
+        low = "" if self.low is None else rf"{latex(sp.sympify(self.low, strict=True))} \le "
+        return (
+            low
+            + latex(self.symbol)
+            + ("" if self.high is None else rf" \le {latex(sp.sympify(self.high, strict=True))}")
+        )
+
+
+@dataclass(frozen=True)
+class Exceeds(Statement):
+    """``left > right``, and both are defined, for all values of the parameters in their ranges and in the domain.
+
+    ``domain`` is a union of boxes, each a tuple of :class:`Between`; without one the ranges alone say where. Powers
+    with other than integer exponents are exp(exponent * log(base)) with a positive base.
+    """
+
+    left: sp.Expr
+    right: sp.Expr
+    domain: tuple[tuple[Between, ...], ...] = ((),)
+
+    def latex(self) -> str:
+        boxes = [r",\; ".join(side.latex() for side in box) for box in self.domain]
+        where = r" \text{ or } ".join(box for box in boxes if box)
+        return f"{latex(self.left)} > {latex(self.right)}" + (rf" \quad ({where})" if where else "")
+
+
+@dataclass(frozen=True)
 class GradientIs(Statement):
     """``gradient`` is the gradient of the scalar ``objective`` in the matrix symbol ``variable``."""
 

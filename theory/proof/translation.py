@@ -28,6 +28,7 @@ from .checker import (
     Calculus,
     Commutative,
     Dimension,
+    Inequality,
     Letter,
     Malformed,
     Motion,
@@ -387,6 +388,8 @@ class Translation:
                 return Statement("vanishes", calculus=self.calculus(left - right, variable))
             case st.Increasing(expression, variable):
                 return Statement("increasing", calculus=self.calculus(expression, variable))
+            case st.Exceeds(left, right, boxes):
+                return Statement("exceeds", inequality=self.inequality(left, right, boxes))
             case st.GradientIs(objective, variable, gradient):
                 over = self._variables((variable,))
                 return Statement("gradient", self.scalar(objective), over=over, at=(self.matrix(gradient),))
@@ -428,6 +431,60 @@ class Translation:
             motion = replace(motion, quantity=quantity, power=statement.power, count=count)
         calculus = Calculus(self._parameter(statement.variable), tuple(sorted(generators.items())), integral)
         return Statement(kind, calculus=calculus, motion=motion)
+
+    # ---- inequalities on boxes
+    def inequality(self, left: Any, right: Any, boxes: tuple[tuple[st.Between, ...], ...]) -> Inequality:
+        """left - right > 0 on each of the boxes."""
+        sides = [self.elementary(side) for side in (left, right)]
+        tree = sides[0] if sides[1] == "0" else ("+", sides[0], ("*", "-1", sides[1]))
+        found: list[tuple[tuple[str, Fraction | None, Fraction | None], ...]] = []
+        for box in boxes:
+            named = {self._parameter(side.symbol): (self._end(side.low), self._end(side.high)) for side in box}
+            if len(named) < len(box):
+                raise Untranslatable("two conditions on one symbol in a box")
+            found.append(tuple((name, *ends) for name, ends in sorted(named.items())))
+        if not found:
+            raise Untranslatable("an inequality on no box")
+        return Inequality(tree, tuple(found))
+
+    @staticmethod
+    def _end(value: Any) -> Fraction | None:
+        if value is None:
+            return None
+        number = sp.sympify(value, strict=True)
+        if not isinstance(number, sp.Rational):
+            raise Untranslatable(f"the end {value} of a box is not a rational number")
+        return Fraction(int(number.p), int(number.q))
+
+    def elementary(self, expr: Any) -> Tree:
+        """An expression in parameters, rational numbers, + * /, powers, exp and log as a tree of its own."""
+        return self._elementary(sp.sympify(expr, strict=True), ())
+
+    def _elementary(self, expr: Any, within: tuple[Any, ...]) -> Tree:
+        def read(part: Any) -> Tree:
+            return self._elementary(part, within)
+
+        if expr in self._definitions:
+            if expr in within:
+                raise Untranslatable(f"the definition of {expr} leads back to {expr}")
+            return self._elementary(self._definitions[expr], (*within, expr))
+        if isinstance(expr, sp.Rational):
+            return str(Fraction(int(expr.p), int(expr.q)))
+        if expr is sp.E:
+            return ("exp", "1")
+        if isinstance(expr, sp.Symbol):
+            return self._parameter(expr)
+        if isinstance(expr, sp.Add | sp.Mul):
+            operator = "+" if isinstance(expr, sp.Add) else "*"
+            return (operator, *(read(part) for part in expr.args))
+        if isinstance(expr, sp.exp | sp.log):
+            return ("exp" if isinstance(expr, sp.exp) else "log", read(expr.args[0]))
+        if isinstance(expr, sp.Pow) and isinstance(expr.exp, sp.Integer):
+            self._require_small(abs(int(expr.exp)))
+            return ("^", read(expr.base), str(int(expr.exp)))
+        if isinstance(expr, sp.Pow):
+            return ("exp", ("*", read(expr.exp), ("log", read(expr.base))))
+        raise Untranslatable(f"no reading of {expr} in an inequality")
 
     # ---- scalar calculus
     def calculus(self, expr: Any, variable: sp.Symbol) -> Calculus:
