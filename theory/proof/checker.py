@@ -539,7 +539,7 @@ class Algebra:
         if name in self.reciprocals:
             return Range(Fraction(0), open=True) if self.sign(self.reciprocals[name]) == "positive" else Range(None)
         if name in self.powers:
-            return self._range_of_power(self.powers[name][0])
+            return self._range_of_power(*self.powers[name])
         if name not in self.parameters:
             raise Malformed(f"undeclared parameter {short(name)}")
         return self.parameters[name]
@@ -549,9 +549,10 @@ class Algebra:
         return self.range_of(name).positive
 
     # ---- powers with symbolic exponents
-    def _range_of_power(self, base: Polynomial) -> Range:
-        """b^n for every natural n, 0^0 = 1: at least 1, positive, nonnegative as the base is."""
-        if self.sign(self.minus(base, self.scalar({(): Fraction(1)}))) != "unknown":
+    def _range_of_power(self, base: Polynomial, exponent: Dimension) -> Range:
+        """b^n for a natural n, 0^0 = 1: at least 1, positive, nonnegative as the base is; and n^n is at least 1."""
+        large = self.sign(self.minus(base, self.scalar({(): Fraction(1)}))) != "unknown"
+        if large or base == self.scalar(dict(exponent)):
             return Range(Fraction(1))
         known = {"positive": Range(Fraction(0), open=True), "nonnegative": Range(Fraction(0))}
         return known.get(self.sign(base), Range(None))

@@ -222,25 +222,29 @@ def decide(problem: Problem, limits: Limits = Limits()) -> Decision:
     data = _leaf(problem, region)
     if data is not None and problem.accepted(data | extra):
         return Decision("proved", data=data | extra)
-    text, verdict = "", "unknown"
+    attested: str | None = None
     reasons: list[str] = []
-    for integers in (False, True) if any(region.interval(n).integer for n in problem.parameters) else (False,):
-        text = smtlib(problem, integers)
+    for over in _queries(problem, region):
+        text = smtlib(problem, over)
         answer = solver.ask(text, limits.seconds, limits.megabytes)
         verdict = answer.verdict
-        reasons.append(f"z3 over the {'integers' if integers else 'reals'}: {answer.reason or verdict}")
+        if over == "small exponents" and verdict == "unsat":  # which says nothing of others
+            break
+        said = "a model that no exact point near it confirms" if verdict == "sat" else answer.reason or verdict
+        reasons.append(f"z3 over {over}: {said}")
         if verdict == "sat":
             for point in _near(problem, region, answer.values):
                 witness = problem.refuted_at(point)
                 if witness is not None:
                     return Decision("refuted", witness=witness, reason="false at an exact point")
         if verdict == "unsat":
+            attested = text
             break
     for data in _certificates(problem, region, terms, limits):
         if problem.accepted(data | extra):
             return Decision("proved", data=data | extra)
-    if verdict == "unsat":
-        return Decision("attested", smtlib=text, reason="z3 finds no counterexample; no certificate was found")
+    if attested is not None:
+        return Decision("attested", smtlib=attested, reason="z3 finds no counterexample; no certificate was found")
     return Decision("undecided", reason="; ".join([*reasons, "no certificate was found"]))
 
 
@@ -371,11 +375,23 @@ def _labels(problem: Problem) -> dict[str, str]:
     return {name: f"v{i}" for i, name in enumerate(sorted(problem.names))}
 
 
-def smtlib(problem: Problem, integers: bool) -> str:
-    """The negated goal with ranges and hypotheses, as SMT-LIB text; powers are known by their ranges only.
+Query = Literal["reals", "integers", "small exponents"]
 
-    Without ``integers`` every parameter is real: no model of that means none at all, but a model may not count.
+
+def _queries(problem: Problem, region: Region) -> Iterator[Query]:
+    yield "reals"
+    if any(region.interval(name).integer for name in problem.parameters):
+        yield "integers"
+    if problem.names & problem.algebra.powers.keys():
+        yield "small exponents"
+
+
+def smtlib(problem: Problem, over: Query = "reals") -> str:
+    """The negated goal with ranges and hypotheses, as SMT-LIB text; powers are known by their ranges and small values.
+
+    Over the reals, every parameter is real: no model of that means none at all, but a model may not count.
     """
+    integers = over != "reals"
     algebra, labels = problem.algebra, _labels(problem)
     lines: list[str] = []
     sort = {
@@ -413,8 +429,11 @@ def smtlib(problem: Problem, integers: bool) -> str:
     for name in sorted(labels.keys() & algebra.powers.keys()):
         base, exponent = algebra.powers[name]
         at, value = polynomial(algebra.scalar(dict(exponent))), polynomial(base)
-        lines.append(f"(assert (=> (= {at} 0.0) (= {labels[name]} 1.0)))")
-        lines.append(f"(assert (=> (= {at} 1.0) (= {labels[name]} {value})))")
+        for count in range(4):
+            power = _product([*["1.0"] * (not count), *[value] * count])
+            lines.append(f"(assert (=> (= {at} {count}.0) (= {labels[name]} {power})))")
+        if over == "small exponents":
+            lines.append(f"(assert (<= {at} 3.0))")
     signs = {"zero": "=", "positive": ">", "nonnegative": ">="}
     for name, statement in problem.scalars.items():
         lines.append(f"; {' '.join(name.split())}")
