@@ -253,7 +253,7 @@ def _certificates(problem: Problem, region: Region, terms: Commutative, limits: 
     for search in (
         lambda: products.completed_square(problem, terms),
         lambda: _cases(problem, region, limits.nodes, stop),
-        lambda: products.search(problem, region, _zeros(problem, region), limits, stop),
+        lambda: products.search(problem, region, islice(_zeros(problem, region), 6), limits, stop),
         lambda: _integer_cases(problem, region, limits, stop),
     ):
         try:
@@ -312,11 +312,14 @@ def _points(problem: Problem, region: Region) -> Iterator[Point]:
 
 
 def _zeros(problem: Problem, region: Region) -> Iterator[Point]:
-    """Points where the goal vanishes."""
+    """Points where the goal vanishes and the hypotheses hold."""
+    equation = Statement("zero", problem.goal.target)
     for point in islice(_points(problem, region), 300):
         try:
             model = problem.model(point)
-            if model is not None and not problem.algebra.evaluate(problem.goal.target, model)[0][0]:
+            if model is not None and all(
+                holds(statement, problem.algebra, model) for statement in (equation, *problem.hypotheses.values())
+            ):
                 yield point
         except Rejected:
             continue
@@ -560,18 +563,27 @@ def _split(interval: Interval) -> Fraction | None:
 
 
 def _integer_cases(problem: Problem, region: Region, limits: Limits, stop: float) -> Data | None:
-    """The first value of one integer parameter apart from the others, with products in both cases."""
+    """The first values of one integer parameter, one by one, apart from all others; with products in every case."""
+
+    def prove(part: Region) -> Data | None:
+        return _leaf(problem, part) or products.search(problem, part, (), limits, stop)
+
     for name in problem.parameters:
-        interval = region.interval(name)
-        if not interval.integer or interval.low is None or interval.low == interval.high:
+        if not region.interval(name).integer or region.interval(name).low is None:
             continue
-        at = interval.low + 1
-        found: list[Data] = []
-        for part in _parts(region, name, at):
-            data = _leaf(problem, part) or products.search(problem, part, (), limits, stop)
-            if data is None:
+        rest, single = region, list[tuple[Fraction, Data]]()
+        for _ in range(4):
+            low, high = rest.interval(name).low, rest.interval(name).high
+            if low is None or low == high:
                 break
-            found.append(data)
-        if len(found) == 2:
-            return {"by": "cases", "split": name, "at": str(at), "below": found[0], "above": found[1]}
+            first, rest = _parts(rest, name, low + 1)
+            found = prove(first)
+            if found is None:
+                break
+            single.append((low + 1, found))
+            data = prove(rest)
+            if data is not None:
+                for at, below in reversed(single):
+                    data = {"by": "cases", "split": name, "at": str(at), "below": below, "above": data}
+                return data
     return None

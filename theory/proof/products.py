@@ -162,10 +162,11 @@ def search(problem: Problem, region: Region, zeros: Iterable[Point], limits: Lim
         if 1 < degree <= 3:
             squared.append(grow(squared[-1]))
         multipliers = [c for layer in layers[:degree] for c in layer if c.strict][:150]
-        columns = [c for layer in (*layers, *squared) for c in layer]
-        data = _linear_program(problem, multipliers, columns, degree, stop)
-        if data is not None or time.monotonic() > stop:
-            return data
+        plain = [column for layer in layers for column in layer]
+        for columns in (plain, [*plain, *(column for layer in squared for column in layer)]):
+            data = _linear_program(problem, multipliers, columns, degree, stop)
+            if data is not None or time.monotonic() > stop:
+                return data
     return None
 
 
@@ -224,11 +225,14 @@ def _linear_program(
     )
     if found.x is None or found.status != 0 or (problem.strict and found.x[count] < 1e-7):
         return None
-    used = [j for j in range(count) if abs(found.x[j]) > 1e-9]
-    weights = _exact(vectors, used, len(multipliers))
-    if weights is None or any(weights[j] < 0 for j in used if j < len(multipliers) + len(columns)):
-        return None
     first, last = len(multipliers), len(multipliers) + len(columns)
+    for least in (1e-9, 1e-6, 1e-4):  # what is small in floating point may be zero
+        used = [j for j in range(count) if abs(found.x[j]) > least]
+        weights = _exact(vectors, used, first)
+        if weights is not None and all(weights[j] >= 0 for j in used if j < last):
+            break
+    else:
+        return None
     data: Data = {"by": "products"}
     data["multiplier"] = [multipliers[j].json(problem, weights[j]) for j in used if j < first and weights[j]]
     data["terms"] = [columns[j - first].json(problem, weights[j]) for j in used if first <= j < last and weights[j]]
