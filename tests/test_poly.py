@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import subprocess
@@ -256,36 +257,30 @@ def inequalities(draw: st.DrawFn) -> Inequality:
     return Inequality(sp.expand(expr), ranges, rng.random() < 0.5, known)
 
 
-@settings(max_examples=60)
-@given(inequality=inequalities())
-def test_never_both_proved_and_refuted(inequality: Inequality) -> None:
-    problem = inequality.problem()
-    found = poly.decide(problem, poly.Limits(seconds=0.5, degree=2, nodes=40))
-    assert (found.data is not None) == (found.outcome == "proved")
-    assert (found.smtlib is not None) == (found.outcome == "attested")
-    if found.outcome == "refuted":
-        assert_false_at(problem, found.witness)
-    else:
-        assert found.witness is None
-    if found.data is not None:
-        assert problem.accepted(found.data)
-    if found.outcome in ("proved", "attested"):
-        assert_true_where_sampled(problem, found=0)
-
-
-def test_most_random_inequalities_are_decided() -> None:
-    """The law above is not vacuous: of sixty, at least a quarter is proved and a quarter refuted."""
+def test_never_both_proved_and_refuted() -> None:
+    """Random inequalities: an outcome comes with what belongs to it, and sampled points agree with it."""
     counts = dict.fromkeys(("proved", "refuted", "attested", "undecided"), 0)
 
-    @settings(max_examples=60, database=None, derandomize=True)
+    @settings(max_examples=80)
     @given(inequality=inequalities())
-    def count(inequality: Inequality) -> None:
-        counts[poly.decide(inequality.problem(), poly.Limits(seconds=0.5, degree=2, nodes=40)).outcome] += 1
+    def agrees(inequality: Inequality) -> None:
+        problem = inequality.problem()
+        found = poly.decide(problem, poly.Limits(seconds=0.5, degree=2, nodes=40))
+        counts[found.outcome] += 1
+        assert (found.data is not None) == (found.outcome == "proved")
+        assert (found.smtlib is not None) == (found.outcome == "attested")
+        assert (found.witness is not None) == (found.outcome == "refuted")
+        if found.data is not None:
+            assert problem.accepted(found.data)
+        if found.witness is not None:
+            assert_false_at(problem, found.witness)
+        else:  # undecided ones are true, too, or false at points that are not rational
+            assert_true_where_sampled(problem, found=0)
 
-    count()
-    assert counts["proved"] >= 10
+    agrees()
+    assert counts["proved"] >= 10  # the law is not vacuous
     assert counts["refuted"] >= 15
-    assert counts["undecided"] <= 6, counts
+    assert counts["undecided"] <= 8, counts
 
 
 # ----------------------------------------------------------------------------------------- the checker is not fooled
@@ -472,7 +467,7 @@ def test_accepted(name: str) -> None:
 
 @pytest.mark.parametrize("name", REJECTED)
 def test_rejected(name: str) -> None:
-    with pytest.raises(Rejected, match="step 'goal': |divides by"):  # by the rule, and not because of the model
+    with pytest.raises(Rejected, match=r"step 'goal': |divides by"):  # by the rule, and not because of the model
         checker.check(REJECTED[name])
 
 
@@ -534,10 +529,8 @@ def test_junk_anywhere_is_rejected_without_another_exception(data: st.DataObject
     junk = data.draw(
         st.sampled_from([None, "", "x", "1/0", -1, 10**30, [], {}, [[]], {"by": "cases"}, True, "9" * 150])
     )
-    try:
+    with contextlib.suppress(Rejected):
         checker.check(changed(original, path, junk))
-    except Rejected:
-        pass
 
 
 def nested(depth: int) -> Json:
@@ -837,6 +830,7 @@ OFF = {
     "b in place of beta_M": (Nonnegative(THRESHOLD[0] - THRESHOLD[1]), VALUE, True),
     "another power of M - 1": (Positive(THRESHOLD[0] - (M - 1) ** M), VALUE, True),
     "no threshold": (Positive(b), VALUE, True),
+    "M + 1 for M": (Positive((M + 1) ** M * b**M - THRESHOLD[1]), VALUE, True),
     "exponent M - 1": (Positive(THRESHOLD[0] - THRESHOLD[1]), 1 / (1 + s ** (M - 1)) + b * s, True),
     "exponent M + 1": (Positive(THRESHOLD[0] - THRESHOLD[1]), 1 / (1 + s ** (M + 1)) + b * s, True),
     "a thousandth more": (Positive(THRESHOLD[0] - THRESHOLD[1]), VALUE - Q(1, 1000), True),
