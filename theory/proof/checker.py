@@ -1204,11 +1204,8 @@ def rule_inverse(replay: Replay, goal: Statement, reader: Reader, data: Mapping[
     """R = A^{-1}: R A - I = 0 and A R - I = 0 once A is known to be invertible (a scalar: nonzero)."""
     algebra, name = replay.algebra, reader.string(data, "letter")
     inner = algebra.definition(name)
-    if (
-        inner is None
-        or name in algebra.powers
-        or (name in algebra.letters and algebra.letters[name].inverse_of is None)
-    ):
+    power_letter = name in algebra.powers
+    if inner is None or power_letter or (name in algebra.letters and algebra.letters[name].inverse_of is None):
         raise Rejected(f"{name} is not declared as an inverse")
     expect(goal.kind == "zero", "inverse proves statements of kind zero")
     if inner.shape is None:
@@ -1539,10 +1536,8 @@ class Interval:
     def above(self, low: Fraction, open: bool = False) -> Interval:
         """The part from ``low`` on; the ends of intervals of integers are integers that belong to them."""
         if self.integer:
-            low, open = (
-                Fraction(low.numerator // low.denominator + 1 if open else -(-low.numerator // low.denominator)),
-                False,
-            )
+            whole = low.numerator // low.denominator
+            low, open = Fraction(whole if whole == low and not open else whole + 1), False
         if self.low is not None and (low < self.low or (low == self.low and self.low_open)):
             return self
         return Interval(low, self.high, open, self.high_open, self.integer)
@@ -1576,14 +1571,13 @@ class Region:
         return Region(self.replay, {**self.narrowed, name: interval})
 
     def within(self, premise: object) -> Region:
-        """The region is no smaller by a premise a x + c >= 0 (or > 0) for a parameter x."""
+        """The region cut down by a premise a x + c >= 0 (or > 0) for a parameter x."""
         known = self.replay.premise(premise, *SCALAR_KINDS)
         terms = commutative(known.target)
         slopes = [(mono[0][0], value) for mono, value in terms.items() if len(mono) == 1 and mono[0][1] == 1]
         affine = len(slopes) == 1 and len(terms) == len(slopes) + (() in terms)
-        expect(
-            affine and slopes[0][0] in self.replay.algebra.parameters, f"premise {premise!r} does not bound a parameter"
-        )
+        bounds = affine and slopes[0][0] in self.replay.algebra.parameters
+        expect(bounds, f"premise {premise!r} does not bound a parameter")
         name, slope = slopes[0]
         end, strict = -terms.get((), Fraction(0)) / slope, known.kind == "positive"
         before = self.interval(name)
@@ -2024,9 +2018,8 @@ class Reader:
     def monomial(self, value: object) -> Monomial:
         pairs = as_mapping(value, "monomial")
         for name, exponent in pairs.items():
-            if not any(
-                name in known for known in (self.algebra.parameters, self.algebra.reciprocals, self.algebra.powers)
-            ):
+            known = (self.algebra.parameters, self.algebra.reciprocals, self.algebra.powers)
+            if not any(name in names for names in known):
                 raise Malformed(f"undeclared parameter {short(name)}")
             if type(exponent) is not int:
                 raise Malformed(f"exponent of {name}: expected an integer")
@@ -2415,7 +2408,7 @@ def defined(replay: Replay, goal: Statement) -> set[str]:
             inner = algebra.definition(name)
             if inner is None or (name in algebra.letters and algebra.letters[name].equals is not None):
                 continue
-            if name in algebra.powers:
+            if name in algebra.powers:  # every real number has natural powers
                 continue
             if inner.shape is None:
                 expect(replay.is_positive(inner), f"the reciprocal {name} is not known to exist")

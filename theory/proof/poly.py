@@ -18,7 +18,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import islice, pairwise, product
@@ -209,7 +209,7 @@ def decide(problem: Problem, limits: Limits = Limits()) -> Decision:
     if problem.goal.kind not in SCALAR_KINDS:
         return Decision("undecided", reason="poly decides inequalities of scalars")
     try:
-        terms = problem.terms
+        commutative(problem.goal.target)
         bounds = problem.bounds()
         region = problem.region(bounds)
     except Rejected as error:
@@ -240,7 +240,7 @@ def decide(problem: Problem, limits: Limits = Limits()) -> Decision:
         if verdict == "unsat":
             attested = text
             break
-    for data in _certificates(problem, region, terms, limits):
+    for data in _certificates(problem, region, limits):
         if problem.accepted(data | extra):
             return Decision("proved", data=data | extra)
     if attested is not None:
@@ -248,8 +248,18 @@ def decide(problem: Problem, limits: Limits = Limits()) -> Decision:
     return Decision("undecided", reason="; ".join([*reasons, "no certificate was found"]))
 
 
-def _certificates(problem: Problem, region: Region, terms: Commutative, limits: Limits) -> Iterator[Data]:
+def _certificates(problem: Problem, region: Region, limits: Limits) -> Iterator[Data]:
+    """Data of the rule, from searches that look at the goal without denominators."""
     stop = time.monotonic() + limits.seconds
+    scale: Commutative = {(): Fraction(1)}
+    try:
+        terms = region.cleared(problem.terms)
+        if terms != problem.terms:
+            (before, after) = (next(iter(poly)) for poly in (problem.terms, terms))
+            scale = {monomial((*after, *((name, -e) for name, e in before))): Fraction(1)}
+            problem = replace(problem, goal=Statement(problem.goal.kind, problem.algebra.scalar(terms)))
+    except Rejected:  # a denominator without a sign
+        terms = problem.terms
     for search in (
         lambda: products.completed_square(problem, terms),
         lambda: _cases(problem, region, limits.nodes, stop),
@@ -261,7 +271,17 @@ def _certificates(problem: Problem, region: Region, terms: Commutative, limits: 
         except Rejected:  # a limit on sizes was met
             continue
         if data is not None:
-            yield data
+            yield _scaled(data, polynomial_json(problem.algebra.scalar(scale))) if any(scale) else data
+
+
+def _scaled(data: Data, scale: Data) -> Data:
+    """The data for a goal that the scale was divided out of."""
+    if data["by"] == "cases":
+        return data | {side: _scaled(data[side], scale) for side in ("below", "above")}
+    if data["by"] != "products":
+        return data
+    multiplier = [{**entry, "factors": [*entry.get("factors", []), scale]} for entry in data.get("multiplier", [])]
+    return data | {"multiplier": multiplier or [{"c": "1", "factors": [scale]}]}
 
 
 # ------------------------------------------------------------------------------------------------------- points

@@ -420,6 +420,20 @@ class Poly(Justification):
 
     ``using`` names the hypotheses and earlier steps that may be used; left out, all of them. ``squares`` are candidates
     for polynomials that occur squared. See :mod:`tightframe.theory.proof.poly`.
+
+    Examples:
+        >>> import sympy as sp
+        >>> from tightframe.theory.derivation import Derivation, Setting, Step
+        >>> from tightframe.theory.proof.statement import Nonnegative
+        >>> from tightframe.theory.symbols import reals
+        >>> x, y = sp.symbols("x y", positive=True)
+        >>> where = Setting({x: reals(0, open=True), y: reals(0, open=True)}, (), lambda rng: {x: 1, y: 2})
+        >>> step = Step("means", Nonnegative(x / y + y / x - 2), "(x - y)^2 / (x y)", Poly())
+        >>> Derivation("two means", where, (step,)).prove().report.rules
+        ('poly',)
+        >>> step = Step("means", Nonnegative(x / y + y / x - 3), "a slip of the pen", Poly())
+        >>> Derivation("two means", where, (step,)).prove().witness["parameters"]
+        {'x': '1', 'y': '1'}
     """
 
     rule: ClassVar[str] = "poly"
@@ -460,6 +474,18 @@ class WeightedMeans(Justification):
     """Weighted arithmetic and geometric means: natural p_i with sum P and a_i >= 0, 0^0 = 1, give
 
     ``prod(p_i**p_i) * sum(a_i)**P - P**P * prod(a_i**p_i) >= 0``. ``means`` lists the pairs (p_i, a_i).
+
+    Examples:
+        >>> import sympy as sp
+        >>> from tightframe.theory.derivation import Derivation, Setting, Step
+        >>> from tightframe.theory.proof.statement import Nonnegative
+        >>> from tightframe.theory.symbols import integers, reals
+        >>> x, M = sp.Symbol("x", positive=True), sp.Symbol("M", integer=True, positive=True)
+        >>> where = Setting({x: reals(0, open=True), M: integers(1)}, (), lambda rng: {x: 1, M: 2})
+        >>> says = Nonnegative((M - 1) ** (M - 1) * (1 + x) ** M - M**M * x ** (M - 1))
+        >>> step = Step("means", says, "x/(M-1), M - 1 times, and 1, once", WeightedMeans(((M - 1, x), (1, 1))))
+        >>> Derivation("means", where, (step,)).prove().report.rules
+        ('means',)
     """
 
     rule: ClassVar[str] = "means"
@@ -477,6 +503,18 @@ class Root(Justification):
     """``larger**n > smaller**n`` with ``larger >= 0`` and an integer n >= 1: ``larger > smaller``.
 
     The same for >=, and for = if moreover ``smaller >= 0``. ``source`` names the step about the powers.
+
+    Examples:
+        >>> import sympy as sp
+        >>> from tightframe.theory.derivation import Derivation, Hypothesis, Setting, Step
+        >>> from tightframe.theory.proof.statement import Positive
+        >>> from tightframe.theory.symbols import integers, reals
+        >>> x, M = sp.Symbol("x", positive=True), sp.Symbol("M", integer=True, positive=True)
+        >>> given = Hypothesis("power", Positive(x**M - 2**M), "")
+        >>> where = Setting({x: reals(0, open=True), M: integers(1)}, (given,), lambda rng: {x: 3, M: 2})
+        >>> step = Step("root", Positive(x - 2), "M-th roots", Root("power", x, sp.Integer(2), M))
+        >>> Derivation("root", where, (step,)).prove().report.rules
+        ('root',)
     """
 
     rule: ClassVar[str] = "root"
