@@ -239,6 +239,18 @@ def test_a_witness_satisfies_every_hypothesis_of_the_setting() -> None:
     assert outcome.witness is None  # x = 0 needs tr A = 0, which the sampled A does not have
 
 
+def test_scalars_that_depend_on_matrices_are_letters_to_it() -> None:
+    """The square of x + 1 over 2 + tr A is nonnegative; a trace itself is nothing that the prover reads."""
+    A = sp.MatrixSymbol("A", 1, 1)
+    trace = sp.Trace(A)
+    given_ = (Hypothesis("A", Positive(2 + trace), ""),)
+    setting = Setting({x: HALF}, given_, lambda rng: {x: 2, A: [[F(2)]]})
+    quotient = (x + 1) / (2 + trace)
+    for says_, proved in ((Nonnegative(quotient**2), True), (Positive(quotient**2), False), (Positive(trace), False)):
+        outcome = Derivation("trace", setting, (Step("goal", says_, "", Poly()),)).prove()
+        assert isinstance(outcome, Proof) == proved, outcome
+
+
 # ---- random polynomials
 
 
@@ -779,6 +791,28 @@ def test_above_the_threshold_zero_is_the_only_minimiser() -> None:
     assert not proof.report.conditional_on
     assert not proof.report.assumed_nonzero
     assert proof.check_seconds < 0.5
+
+
+def test_a_changed_proof_of_the_threshold_proves_nothing_false() -> None:
+    """One token changed in ranges, powers, hypotheses, steps or statement."""
+    steps = above(Positive)
+    proof = proves(steps[-1].says, steps[-1].by, {"above": Positive(THRESHOLD[0] - THRESHOLD[1])}, steps[:-1], M=3)
+    assert isinstance(proof, Proof), proof
+    original = json.loads(json.dumps(proof.certificate))
+    stated = ("statement", *(("steps", len(original["steps"]) - 1, "statement")))
+    accepted = []
+    for kind, path, part in mutants(original, list(checker.RULES), count=250, seed=0):
+        mutant = changed(original, path, part)
+        for one, other in ((stated[:1], stated[1:]), (stated[1:], stated[:1])):
+            if path[: len(one)] == one and len(path) > len(one):
+                mutant = changed(mutant, (*other, *path[len(one) :]), part)
+        try:
+            checker.check(mutant)
+        except Rejected:
+            continue
+        accepted.append((kind, path))
+        assert true_as_stated(mutant), (kind, path, part)
+    assert len(accepted) < 100
 
 
 def test_at_the_threshold_zero_is_a_minimiser() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations, combinations_with_replacement, islice, product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import linprog
@@ -19,11 +19,11 @@ from scipy.sparse import coo_matrix
 
 from .certificate import polynomial_json
 from .checker import SCALAR_KINDS, Commutative, Monomial, Region, add, commutative, monomial, multiply
+from .inequality import Data, Point, Problem, in_parameters
 
 if TYPE_CHECKING:
-    from .poly import Limits, Point, Problem
+    from .poly import Limits
 
-Data = dict[str, Any]
 ONE: Commutative = {(): Fraction(1)}
 
 
@@ -109,7 +109,8 @@ def _factors(problem: Problem, region: Region) -> list[Factor]:
         if interval.positive:
             offer(symbol)
     for name in sorted(names & algebra.reciprocals.keys()):
-        offer(commutative(algebra.reciprocals[name]))
+        if in_parameters(algebra.reciprocals[name]):
+            offer(commutative(algebra.reciprocals[name]))
     for name, statement in problem.scalars.items():
         if statement.kind in SCALAR_KINDS:
             found.append(Factor(commutative(statement.target), statement.kind == "positive", name))
