@@ -104,6 +104,10 @@ def declarations_json(algebra: Algebra, order: Sequence[str] | None = None) -> d
         if inner is not None:
             for needed in sorted(algebra.names(inner)):
                 declare(needed)
+        if name in algebra.powers:
+            base, exponent = algebra.powers[name]
+            letters.append({"name": name, "power_of": polynomial_json(base), "exponent": dimension_json(exponent)})
+            return
         if name in algebra.reciprocals:
             letters.append({"name": name, "scalar": True, "inverse_of": polynomial_json(algebra.reciprocals[name])})
             return
@@ -118,7 +122,7 @@ def declarations_json(algebra: Algebra, order: Sequence[str] | None = None) -> d
             entry["inverse_of" if letter.equals is None else "equals"] = polynomial_json(inner)
         letters.append(entry)
 
-    for name in order if order is not None else (*algebra.letters, *algebra.reciprocals):
+    for name in order if order is not None else (*algebra.letters, *algebra.reciprocals, *algebra.powers):
         declare(name)
     return {"parameters": parameters, "letters": letters}
 
@@ -203,7 +207,10 @@ def complete_model(translation: Translation, values: Values) -> Model | None:
     for name in order:
         inner = algebra.definition(name)
         try:
-            if inner is not None and inner.shape is None:
+            if name in algebra.powers:
+                base, exponent = algebra.powers[name]
+                model.parameters[name] = model.power(algebra.evaluate(base, model)[0][0], exponent)
+            elif inner is not None and inner.shape is None:
                 model.parameters[name] = 1 / algebra.evaluate(inner, model)[0][0]
             elif inner is not None and algebra.letters[name].equals is not None:
                 model.letters[name] = algebra.evaluate(inner, model)

@@ -129,6 +129,20 @@ def power(base: Commutative, exponent: int) -> Commutative:
     return result
 
 
+def compose(terms: Commutative, values: Mapping[str, Commutative]) -> Commutative:
+    """The polynomial with other polynomials for some of its variables, which must not stand in a denominator."""
+    total: Commutative = {}
+    for mono, value in terms.items():
+        part: Commutative = {monomial((name, e) for name, e in mono if name not in values): value}
+        for name, exponent in mono:
+            if name in values:
+                if exponent < 0:
+                    raise Rejected(f"{name} stands in a denominator")
+                part = multiply(part, power(values[name], exponent))
+        total = add(total, part)
+    return total
+
+
 def dimension(terms: Commutative) -> Dimension:
     return tuple(sorted(terms.items()))
 
@@ -191,6 +205,7 @@ class Algebra:
     parameters: dict[str, Range] = field(default_factory=dict[str, Range])
     letters: dict[str, Letter] = field(default_factory=dict[str, Letter])
     reciprocals: dict[str, Polynomial] = field(default_factory=dict[str, Polynomial])
+    powers: dict[str, tuple[Polynomial, Dimension]] = field(default_factory=dict[str, tuple[Polynomial, Dimension]])
 
     # ---- words
     def letter(self, symbol: str) -> Letter:
@@ -401,6 +416,8 @@ class Algebra:
                 found.update(name for name, _ in mono)
                 for cycle in (*traces, word or ()):
                     found.update(symbol.removesuffix("'") for symbol in cycle)
+            exponents = (self.powers[name][1] for name in tuple(found) if name in self.powers)
+            found.update(name for exponent in exponents for mono, _ in exponent for name, _ in mono)
             yield poly, found
             definitions = (self.definition(name) for name in sorted(found - seen))
             pending.extend(inner for inner in definitions if inner is not None)
@@ -416,10 +433,13 @@ class Algebra:
         return {name for mono in monomials for name, exponent in mono if exponent < 0 and not self.nonzero(name)}
 
     def definition(self, name: str) -> Polynomial | None:
-        """What the letter abbreviates, or what the letter or reciprocal is the inverse of; ``None`` if it is free."""
+        """What the letter abbreviates, what it or the reciprocal is the inverse of, the base of the power.
+
+        ``None`` if it is free.
+        """
         if name in self.letters:
             return self.letters[name].inverse_of or self.letters[name].equals
-        return self.reciprocals.get(name)
+        return self.powers[name][0] if name in self.powers else self.reciprocals.get(name)
 
     def is_free(self, name: str) -> bool:
         letter = self.letter(name)
@@ -518,6 +538,8 @@ class Algebra:
     def range_of(self, name: str) -> Range:
         if name in self.reciprocals:
             return Range(Fraction(0), open=True) if self.sign(self.reciprocals[name]) == "positive" else Range(None)
+        if name in self.powers:
+            return self._range_of_power(*self.powers[name])
         if name not in self.parameters:
             raise Malformed(f"undeclared parameter {short(name)}")
         return self.parameters[name]
@@ -525,6 +547,83 @@ class Algebra:
     def nonzero(self, name: str) -> bool:
         """Whether the ranges exclude zero; a reciprocal whose divisor may vanish stands for no number there."""
         return self.range_of(name).positive
+
+    # ---- powers with symbolic exponents
+    def _range_of_power(self, base: Polynomial, exponent: Dimension) -> Range:
+        """b^n for a natural n, 0^0 = 1: at least 1, positive, nonnegative as the base is; and n^n is at least 1."""
+        large = self.sign(self.minus(base, self.scalar({(): Fraction(1)}))) != "unknown"
+        if large or base == self.scalar(dict(exponent)):
+            return Range(Fraction(1))
+        known = {"positive": Range(Fraction(0), open=True), "nonnegative": Range(Fraction(0))}
+        return known.get(self.sign(base), Range(None))
+
+    def power_letter(self, base: Polynomial, exponent: Dimension) -> str:
+        """The declared letter that stands for a power."""
+        spend(len(self.powers))
+        name = next((name for name, power in self.powers.items() if power == (base, exponent)), None)
+        if name is None:
+            raise Rejected("a power occurs for which no letter is declared")
+        return name
+
+    def raised(
+        self, base: Polynomial, exponent: Commutative, letter: Callable[[Polynomial, Dimension], str] | None = None
+    ) -> Polynomial:
+        """``base ** exponent`` for an exponent that is visibly a natural number, in normal form.
+
+        A common factor of the base is split off, (c x q)^e = c^e x^e q^e, and (x^d)^e = x^(d e) for a power letter.
+        The exponent is expanded in integers that count from the lower ends, e = c + sum of k_i m_i with natural c and
+        k_i and products m_i of differences n - low; then b^e = b^c times the product of (b^(m_i))^(k_i), where
+        b^(m_i) are letters, looked up by ``letter``. All of this holds for every real base, with 0^0 = 1.
+        """
+        if base.shape is not None or any(traces for _, traces, _ in base.terms) or not base.terms:
+            raise Rejected("a power needs a base in parameters that is not zero")
+        lowest: dict[str, int] = {}
+        monomials = [dict(mono) for mono, _, _ in base.terms]
+        for name in set().union(*monomials):
+            lowest[name] = min(powers.get(name, 0) for powers in monomials)
+        if any(e < 0 for e in lowest.values()):
+            raise Rejected("a power of a quotient")
+        letter = letter or self.power_letter
+        content = Fraction(1)
+        if len(base.terms) == 1:
+            (content,) = base.terms.values()
+        common = self.scalar({monomial((name, -e) for name, e in lowest.items()): 1 / content})
+        rest = self.times(base, common)
+        total = self.scalar({(): Fraction(1)})
+        if content != 1:
+            total = self._atom_raised(self.scalar({(): content}), exponent, letter)
+        for name, e in sorted(lowest.items()):
+            if e and name in self.powers:
+                inner, inside = self.powers[name]
+                factor = self.raised(inner, multiply(multiply(exponent, dict(inside)), {(): Fraction(e)}), letter)
+            elif e:
+                atom = self.scalar({((name, 1),): Fraction(1)})
+                factor = self._atom_raised(atom, multiply(exponent, {(): Fraction(e)}), letter)
+            else:
+                continue
+            total = self.times(total, factor)
+        return self.times(total, self._atom_raised(rest, exponent, letter)) if len(rest.terms) > 1 else total
+
+    def _atom_raised(
+        self, base: Polynomial, exponent: Commutative, letter: Callable[[Polynomial, Dimension], str]
+    ) -> Polynomial:
+        names = {name for mono in exponent for name, _ in mono}
+        lows = {name: self.range_of(name).low or Fraction(0) for name in names}
+        if not self.is_natural(exponent) or any(low.denominator != 1 for low in lows.values()):
+            raise Rejected("an exponent is not visibly a natural number")
+        counted = compose(exponent, {name: add({((name, 1),): Fraction(1)}, {(): low}) for name, low in lows.items()})
+        if not all(0 < count <= MAX_EXPONENT and count.denominator == 1 for count in counted.values()):
+            raise Rejected(f"an exponent is not visibly a natural number up to {MAX_EXPONENT}")
+        total = self.scalar({(): Fraction(1)})
+        for mono, count in counted.items():
+            if mono:
+                steps = {name: add({((name, 1),): Fraction(1)}, {(): -low}) for name, low in lows.items()}
+                name = letter(base, dimension(compose({mono: Fraction(1)}, steps)))
+                total = self.times(total, self.scalar({monomial([(name, int(count))]): Fraction(1)}))
+            else:
+                for _ in range(int(count)):
+                    total = self.times(total, base)
+        return total
 
     # ---- exact evaluation in a numeric model
     def evaluate(self, poly: Polynomial, model: Model) -> Matrix:
@@ -592,6 +691,15 @@ class Model:
             raise Rejected(f"the model gives a matrix the size {value}")
         return int(value)
 
+    def power(self, base: Fraction, exponent: Dimension) -> Fraction:
+        """A power with a symbolic exponent; 0^0 = 1."""
+        count = sum((x * self.monomial(mono) for mono, x in exponent), Fraction(0))
+        if count.denominator != 1 or count < 0:
+            raise Rejected(f"the model gives an exponent the value {count}")
+        if count * max(base.numerator.bit_length(), base.denominator.bit_length()) > MAX_BITS:
+            raise Malformed(f"a fraction of more than {MAX_BITS} bits arises")
+        return bounded(base ** int(count))
+
     def matrix(self, symbol: str) -> Matrix:
         name = symbol.removesuffix("'")
         if name not in self.letters:
@@ -614,6 +722,9 @@ class Model:
         for name, inner in algebra.reciprocals.items():
             if self.parameters.get(name, Fraction(0)) * algebra.evaluate(inner, self)[0][0] != 1:
                 raise Rejected(f"in the model {name} is not the reciprocal that it is declared to be")
+        for name, (base, exponent) in algebra.powers.items():
+            if self.parameters.get(name) != self.power(algebra.evaluate(base, self)[0][0], exponent):
+                raise Rejected(f"in the model {name} is not the power that it is declared to be")
         for name, letter in algebra.letters.items():
             value = self.matrix(name)
             if [len(row) for row in value] != [self.size(letter.cols)] * self.size(letter.rows):
@@ -1395,7 +1506,8 @@ def rule_inverse(replay: Replay, goal: Statement, reader: Reader, data: Mapping[
     """R = A^{-1}: R A - I = 0 and A R - I = 0 once A is known to be invertible (a scalar: nonzero)."""
     algebra, name = replay.algebra, reader.string(data, "letter")
     inner = algebra.definition(name)
-    if inner is None or (name in algebra.letters and algebra.letters[name].inverse_of is None):
+    power_letter = name in algebra.powers
+    if inner is None or power_letter or (name in algebra.letters and algebra.letters[name].inverse_of is None):
         raise Rejected(f"{name} is not declared as an inverse")
     expect(goal.kind == "zero", "inverse proves statements of kind zero")
     if inner.shape is None:
@@ -1980,6 +2092,411 @@ def render_box(box: Box) -> str:
     return ", ".join(side(name, edge) for name, edge in sorted(box.items()) if edge != Edge(None, None))[:200]
 
 
+# --------------------------------------------------------------------------------- inequalities between polynomials
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The values of a variable between two ends, each of which may be missing or left out."""
+
+    low: Fraction | None = None
+    high: Fraction | None = None
+    low_open: bool = False
+    high_open: bool = False
+    integer: bool = False
+
+    def above(self, low: Fraction, open: bool = False) -> Interval:
+        """The part from ``low`` on; the ends of intervals of integers are integers that belong to them."""
+        if self.integer:
+            whole = low.numerator // low.denominator
+            low, open = Fraction(whole if whole == low and not open else whole + 1), False
+        if self.low is not None and (low < self.low or (low == self.low and self.low_open)):
+            return self
+        return Interval(low, self.high, open, self.high_open, self.integer)
+
+    def below(self, high: Fraction, open: bool = False) -> Interval:
+        """The part up to ``high``."""
+        mirrored = Interval(None if self.high is None else -self.high, None, self.high_open, False, self.integer)
+        part = mirrored.above(-high, open)
+        return Interval(self.low, None if part.low is None else -part.low, self.low_open, part.low_open, self.integer)
+
+    @property
+    def positive(self) -> bool:
+        return self.low is not None and (self.low > 0 or (self.low == 0 and self.low_open))
+
+
+@dataclass(frozen=True)
+class Region:
+    """The setting, with smaller intervals for some of the parameters."""
+
+    replay: Replay
+    narrowed: Mapping[str, Interval]
+
+    def interval(self, name: str) -> Interval:
+        if name in self.narrowed:
+            return self.narrowed[name]
+        bounds = self.replay.algebra.range_of(name)
+        whole = Interval(integer=bounds.integer)
+        return whole if bounds.low is None else whole.above(bounds.low, bounds.open)
+
+    def narrow(self, name: str, interval: Interval) -> Region:
+        return Region(self.replay, {**self.narrowed, name: interval})
+
+    def within(self, premise: object) -> Region:
+        """The region cut down by a premise a x + c >= 0 (or > 0) for a parameter x."""
+        known = self.replay.premise(premise, *SCALAR_KINDS)
+        terms = commutative(known.target)
+        slopes = [(mono[0][0], value) for mono, value in terms.items() if len(mono) == 1 and mono[0][1] == 1]
+        affine = len(slopes) == 1 and len(terms) == len(slopes) + (() in terms)
+        bounds = affine and slopes[0][0] in self.replay.algebra.parameters
+        expect(bounds, f"premise {premise!r} does not bound a parameter")
+        name, slope = slopes[0]
+        end, strict = -terms.get((), Fraction(0)) / slope, known.kind == "positive"
+        before = self.interval(name)
+        return self.narrow(name, before.above(end, strict) if slope > 0 else before.below(end, strict))
+
+    def cleared(self, terms: Commutative) -> Commutative:
+        """The polynomial times powers of positive variables, without these in a denominator or in all terms."""
+        for name in sorted({name for mono in terms for name, _ in mono}):
+            if self.interval(name).positive:
+                lowest = min(dict(mono).get(name, 0) for mono in terms)
+                terms = multiply(terms, {monomial([(name, -lowest)]): Fraction(1)})
+        if any(e < 0 for mono in terms for _, e in mono):
+            raise Rejected("a denominator has no sign on the region")
+        return terms
+
+    def sign(self, poly: Polynomial) -> str:
+        """``positive``, ``nonnegative`` or ``unknown``, by the coefficients over the region.
+
+        A variable x is written low + u, high - u, or, of degree d and between two ends, (low + high u)/(1 + u) times
+        (1 + u)^d (Bernstein's form), with u >= 0. If no coefficient is negative, the polynomial is nonnegative. It is
+        positive if moreover some coefficient is positive in every corner: where each variable is at an end that belongs
+        to its interval, just the terms of degree 0 (or d, at a high end of two) in its u remain.
+        """
+        if any(traces for _, traces, _ in poly.terms) or poly.shape is not None:
+            return "unknown"
+        try:
+            terms = self.cleared(commutative(poly))
+        except Malformed:
+            raise
+        except Rejected:
+            return "unknown"
+        degrees: dict[str, int] = {}
+        for mono in terms:
+            for name, e in mono:
+                degrees[name] = max(e, degrees.get(name, 0))
+        corners: list[list[tuple[str, int]]] = [[]]
+        for name, degree in sorted(degrees.items()):
+            interval = self.interval(name)
+            low, high = interval.low, interval.high
+            spend(8 * len(terms))
+            if low is None and high is None:
+                return "unknown"
+            ends: list[tuple[str, int]] = []
+            if low is not None and high is not None:
+                ends = [(name, 0)] * (not interval.low_open) + [(name, degree)] * (not interval.high_open)
+                terms = homogenised(terms, name, degree, low, high)
+            else:
+                closed = not (interval.low_open if low is not None else interval.high_open)
+                ends = [(name, 0)] if closed else []
+                start, step = (low, Fraction(1)) if low is not None else (high or Fraction(0), Fraction(-1))
+                terms = compose(terms, {name: add({((name, 1),): step}, {(): start})})
+            if ends:
+                spend(16 * len(corners))
+                corners = [[*corner, end] for corner in corners for end in ends]
+        if any(value < 0 for value in terms.values()):
+            return "unknown"
+        spend(len(corners) * len(terms))
+        exponents = [dict(mono) for mono in terms]
+        full = all(any(all(e.get(n, 0) == d for n, d in corner) for e in exponents) for corner in corners)
+        return "positive" if full else "nonnegative"
+
+    def suffices(self, poly: Polynomial, strict: bool) -> bool:
+        """Whether the polynomial is known to be nonnegative (positive if ``strict``) on the region."""
+        found = self.sign(poly)
+        known = self.replay.is_positive if strict else self.replay.is_nonnegative
+        return found == "positive" or (found == "nonnegative" and not strict) or known(poly)
+
+
+def commutative(poly: Polynomial) -> Commutative:
+    """A scalar without traces, as a polynomial in parameters."""
+    if poly.shape is not None or any(traces for _, traces, _ in poly.terms):
+        raise Rejected("not a scalar in parameters")
+    return {mono: value for (mono, _, _), value in poly.terms.items()}
+
+
+def homogenised(terms: Commutative, name: str, degree: int, low: Fraction, high: Fraction) -> Commutative:
+    """(1 + u)^d p((low + high u) / (1 + u)) with u called like the variable."""
+    ends: Commutative = add({}, {(): low, ((name, 1),): high})
+    one: Commutative = {(): Fraction(1), ((name, 1),): Fraction(1)}
+    total: Commutative = {}
+    for e in range(degree + 1):
+        part = {
+            monomial((n, k) for n, k in mono if n != name): value
+            for mono, value in terms.items()
+            if dict(mono).get(name, 0) == e
+        }
+        if part:
+            total = add(total, multiply(part, multiply(power(ends, e), power(one, degree - e))))
+    return total
+
+
+def rule_poly(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """p > 0 or p >= 0 on the whole region, ``by`` expansion, sturm, products, or cases of these.
+
+    ``bounds`` names premises a x + c >= 0 that narrow the region.
+    """
+    expect(goal.kind in SCALAR_KINDS, "poly proves statements of kind positive or nonnegative")
+    region = Region(replay, {})
+    for premise in reader.items(data, "bounds"):
+        region = region.within(premise)
+    by_poly(region, goal, reader, data, 0)
+
+
+def by_poly(region: Region, goal: Statement, reader: Reader, data: Mapping[str, Any], depth: int) -> None:
+    spend(10)
+    by = reader.string(data, "by")
+    if by == "expansion":
+        found = region.sign(goal.target)
+        expect(found == "positive" or (found == "nonnegative" and goal.kind != "positive"), "a coefficient has no sign")
+    elif by == "sturm":
+        by_sturm(region, goal, reader, data)
+    elif by == "products":
+        by_products(region, goal, reader, data)
+    elif by == "cases":
+        by_cases(region, goal, reader, data, depth)
+    else:
+        raise Malformed(f"poly by {short(by)}")
+
+
+def by_cases(region: Region, goal: Statement, reader: Reader, data: Mapping[str, Any], depth: int) -> None:
+    """x <= a or x >= a; for an integer x and an integer a, x <= a - 1 or x >= a."""
+    if depth > 100:
+        raise Malformed("cases nested deeper than 100")
+    name, at = reader.string(data, "split"), rational(data.get("at"))
+    expect(name in region.replay.algebra.parameters, f"{short(name)} is not a parameter")
+    interval = region.interval(name)
+    expect(not interval.integer or at.denominator == 1, "integers are split at an integer")
+    below = interval.below(at - 1 if interval.integer else at)
+    by_poly(region.narrow(name, below), goal, reader, reader.mapping(data, "below"), depth + 1)
+    by_poly(region.narrow(name, interval.above(at)), goal, reader, reader.mapping(data, "above"), depth + 1)
+
+
+def by_products(region: Region, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """m p = sum of c_i a_i b_i ... s_i^2 + sum of q_j e_j with c_i > 0, known a_i, b_i, ... >= 0 and e_j = 0.
+
+    The multiplier m is such a sum, without squares, of factors known to be positive (left out: 1). For p > 0 one term
+    has no square, and all its factors are known to be positive.
+    """
+    algebra, strict = region.replay.algebra, False
+
+    def term(entry: object, must: bool) -> tuple[Polynomial, bool]:
+        data = as_mapping(entry, "term")
+        weight = rational(data.get("c"))
+        expect(weight > 0, "a weight is not positive")
+        total, positive = algebra.scalar({(): weight}), data.get("square") is None
+        factors = [region.replay.premise(name, *SCALAR_KINDS) for name in reader.items(data, "of")]
+        for known in factors:
+            total, positive = algebra.times(total, known.target), positive and known.kind == "positive"
+        for value in reader.items(data, "factors"):
+            factor = scalar_of(reader, value)
+            if not region.suffices(factor, strict=True):
+                positive = False
+                expect(not must and region.suffices(factor, strict=False), "a factor is not known to be nonnegative")
+            total = algebra.times(total, factor)
+        if data.get("square") is not None:
+            square = scalar_of(reader, data["square"])
+            total = algebra.times(total, algebra.times(square, square))
+        expect(positive or not must, "the multiplier is not known to be positive")
+        return total, positive
+
+    rest = algebra.zero(None)
+    for entry in reader.items(data, "multiplier") or [{"c": "1"}]:
+        rest = algebra.plus(rest, term(entry, must=True)[0])
+    rest = algebra.times(rest, goal.target)
+    for entry in reader.items(data, "terms"):
+        value, positive = term(entry, must=False)
+        rest, strict = algebra.minus(rest, value), strict or positive
+    for entry in reader.items(data, "equations"):
+        equation = region.replay.premise(as_mapping(entry, "equation").get("of"), "zero").target
+        if equation.shape is not None:
+            raise Malformed("an equation between matrices")
+        rest = algebra.minus(rest, algebra.times(scalar_of(reader, entry.get("cofactor")), equation))
+    expect(not rest.terms, f"the products leave {len(rest.terms)} terms")
+    expect(strict or goal.kind != "positive", "no term of the sum is known to be positive")
+
+
+def scalar_of(reader: Reader, value: object) -> Polynomial:
+    poly = reader.polynomial(value)
+    if poly.shape is not None:
+        raise Malformed("expected a scalar")
+    return poly
+
+
+# ---- Sturm's theorem; univariate polynomials are lists of coefficients, the constant first
+
+Coefficients = list[Fraction]
+
+
+def by_sturm(region: Region, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """p = q s^2 in one variable, q without a root inside the interval and positive at a point of it: p >= 0 there.
+
+    For p > 0, s is left out, and p is positive at the ends that belong to the interval.
+    """
+    terms = region.cleared(commutative(goal.target))
+    pinned: dict[str, Commutative] = {}
+    for name in {name for mono in terms for name, _ in mono}:
+        interval = region.interval(name)
+        if interval.low is not None and interval.low == interval.high:
+            pinned[name] = add({}, {(): interval.low})
+    terms = compose(terms, pinned)
+    names = sorted({name for mono in terms for name, _ in mono})
+    expect(len(names) == 1, "Sturm's theorem needs one variable")
+    poly, interval = coefficients(terms, names[0]), region.interval(names[0])
+    low, high = interval.low, interval.high
+    expect(low is None or high is None or low < high, "Sturm's theorem needs an interval")
+    if goal.kind == "positive":
+        ends = [(low, interval.low_open), (high, interval.high_open)]
+        at_ends = all(end is None or open or value_at(poly, end) > 0 for end, open in ends)
+        expect(at_ends, "the polynomial is not positive at an end")
+    elif data.get("square") is not None:
+        square = coefficients(commutative(scalar_of(reader, data["square"])), names[0])
+        poly, remainder = divided(poly, times(square, square))
+        expect(not remainder, "the square does not divide the polynomial")
+    inside = low + 1 if low is not None else Fraction(0) if high is None else high - 1
+    if low is not None and high is not None:
+        inside = (low + high) / 2
+    expect(value_at(poly, inside) > 0, "the polynomial is not positive inside the interval")
+    expect(roots_between(poly, low, high) == 0, "the polynomial has a root inside the interval")
+
+
+def coefficients(terms: Commutative, name: str) -> Coefficients:
+    """The coefficients of a polynomial that is not zero in one variable."""
+    found: dict[int, Fraction] = {}
+    for mono, value in terms.items():
+        powers = dict(mono)
+        found[powers.pop(name, 0)] = value
+        if powers or min(found) < 0:
+            raise Rejected("not a polynomial in one variable")
+    expect(bool(found), "the zero polynomial")
+    return [found.get(e, Fraction(0)) for e in range(max(found) + 1)]
+
+
+def value_at(poly: Coefficients, x: Fraction) -> Fraction:
+    total = Fraction(0)
+    spend(len(poly))
+    for coefficient in reversed(poly):
+        total = bounded(total * x + coefficient)
+    return total
+
+
+def times(left: Coefficients, right: Coefficients) -> Coefficients:
+    spend(len(left) * len(right))
+    total = [Fraction(0)] * (len(left) + len(right) - 1)
+    for i, a in enumerate(left):
+        for j, b in enumerate(right):
+            total[i + j] = bounded(total[i + j] + a * b)
+    return total
+
+
+def divided(top: Coefficients, bottom: Coefficients) -> tuple[Coefficients, Coefficients]:
+    """Quotient and remainder; the remainder is empty or has a leading coefficient that is not zero."""
+    rest, quotient = top[:], [Fraction(0)] * max(len(top) - len(bottom) + 1, 0)
+    while len(rest) >= len(bottom):
+        factor, place = rest[-1] / bottom[-1], len(rest) - len(bottom)
+        quotient[place] = factor
+        spend(len(bottom))
+        for i, coefficient in enumerate(bottom):
+            rest[place + i] = bounded(rest[place + i] - factor * coefficient)
+        while rest and not rest[-1]:
+            rest.pop()
+    return quotient, rest
+
+
+def remainders(first: Coefficients, second: Coefficients) -> list[Coefficients]:
+    """Euclid's algorithm with Sturm's signs: each is minus the remainder of the two before, times a positive number."""
+    chain = [first, second] if second else [first]
+    while len(chain) > 1:
+        rest = divided(chain[-2], chain[-1])[1]
+        if not rest:
+            break
+        chain.append([-x / abs(rest[-1]) for x in rest])
+    return chain
+
+
+def derivative(poly: Coefficients) -> Coefficients:
+    return [e * value for e, value in enumerate(poly)][1:]
+
+
+def roots_between(poly: Coefficients, low: Fraction | None, high: Fraction | None) -> int:
+    """The number of distinct roots in the open interval, by Sturm's theorem.
+
+    Multiplicities are divided out first; then the number of sign changes in the chain, zeros left out, falls by the
+    number of roots in the half-open interval (low, high].
+    """
+    common = remainders(poly, derivative(poly))[-1]
+    simple = divided(poly, common)[0] if len(poly) > 1 else poly
+    chain = remainders(simple, derivative(simple))
+
+    def changes(values: Iterable[Fraction]) -> int:
+        signs = [value > 0 for value in values if value]
+        return sum(a != b for a, b in pairwise(signs))
+
+    def at(end: Fraction | None, infinity: int) -> int:
+        if end is None:
+            return changes(each[-1] * infinity ** (len(each) - 1) for each in chain)
+        return changes(value_at(each, end) for each in chain)
+
+    roots = at(low, -1) - at(high, 1)
+    return roots - (high is not None and value_at(simple, high) == 0)
+
+
+# ---- powers with symbolic exponents
+
+
+def rule_means(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """Weighted arithmetic and geometric means: for natural p_i with sum P and a_i >= 0, with 0^0 = 1,
+
+    product of p_i^(p_i) * (sum of a_i)^P - P^P * product of a_i^(p_i) >= 0.
+
+    Where all p_i > 0 this is (sum of (p_i/P) b_i)^P >= product of b_i^(p_i), the inequality of the weighted means, at
+    b_i = P a_i / p_i; a term with p_i = 0 only adds to the sum.
+    """
+    algebra = replay.algebra
+    expect(goal.kind == "nonnegative", "the inequality of the means proves statements of kind nonnegative")
+    entries = reader.items(data, "means")
+    expect(bool(entries), "no means")
+    one = algebra.scalar({(): Fraction(1)})
+    weights, total, values = one, algebra.zero(None), one
+    count: Commutative = {}
+    for entry in entries:
+        weight = dict(reader.dimension(as_mapping(entry, "mean").get("weight")))
+        value = scalar_of(reader, entry.get("value"))
+        expect(replay.is_nonnegative(value), "a value is not known to be nonnegative")
+        weights = algebra.times(weights, algebra.raised(algebra.scalar(weight), weight))
+        values = algebra.times(values, algebra.raised(value, weight))
+        total, count = algebra.plus(total, value), add(count, weight)
+    left = algebra.times(weights, algebra.raised(total, count))
+    right = algebra.times(algebra.raised(algebra.scalar(count), count), values)
+    expect(goal.poly == algebra.minus(left, right), "the goal is not the inequality of these means")
+
+
+def rule_root(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """u^n > v^n, u >= 0 and n >= 1 an integer: u > v. The same for >=, and for = if moreover v >= 0."""
+    algebra = replay.algebra
+    expect(goal.kind in ("zero", *SCALAR_KINDS), "root proves an equation or an inequality")
+    larger, smaller = scalar_of(reader, data.get("larger")), scalar_of(reader, data.get("smaller"))
+    exponent = dict(reader.dimension(data.get("exponent")))
+    natural = algebra.is_natural(add(exponent, {(): Fraction(-1)}))
+    expect(natural, "the exponent is not visibly a positive integer")
+    expect(goal.poly == algebra.minus(larger, smaller), "the goal is not the difference of the two")
+    expect(replay.is_nonnegative(larger), "the larger side is not known to be nonnegative")
+    expect(goal.kind != "zero" or replay.is_nonnegative(smaller), "the smaller side is not known to be nonnegative")
+    difference = algebra.minus(algebra.raised(larger, exponent), algebra.raised(smaller, exponent))
+    known = replay.premise(data.get("from"), goal.kind).target
+    expect(known == difference, "the premise is not the difference of the powers")
+
+
 RULES: dict[str, Rule] = {
     "star": rule_star,
     "gram": rule_gram,
@@ -2003,6 +2520,9 @@ RULES: dict[str, Rule] = {
     "decay": rule_decay,
     "box": rule_box,
     "mean-value": rule_mean_value,
+    "poly": rule_poly,
+    "means": rule_means,
+    "root": rule_root,
 }
 
 MOTIONS = ("first-integral", "growth", "equalisation", "shares", "decay")
@@ -2073,7 +2593,8 @@ class Reader:
     def monomial(self, value: object) -> Monomial:
         pairs = as_mapping(value, "monomial")
         for name, exponent in pairs.items():
-            if name not in self.algebra.parameters and name not in self.algebra.reciprocals:
+            known = (self.algebra.parameters, self.algebra.reciprocals, self.algebra.powers)
+            if not any(name in names for names in known):
                 raise Malformed(f"undeclared parameter {short(name)}")
             if type(exponent) is not int:
                 raise Malformed(f"exponent of {name}: expected an integer")
@@ -2349,10 +2870,16 @@ def declared(document: Mapping[str, Any]) -> tuple[Algebra, Reader]:
         name = reader.string(as_mapping(entry, "letter"), "name")
         if not valid_name(name):
             raise Malformed(f"not a name: {short(name)}")
-        if name in algebra.parameters or name in algebra.letters or name in algebra.reciprocals:
+        if any(name in known for known in (algebra.parameters, algebra.letters, algebra.reciprocals, algebra.powers)):
             raise Malformed(f"{name!r} is declared twice")
         inner = None if entry.get("inverse_of") is None else reader.polynomial(entry["inverse_of"])
         meaning = None if entry.get("equals") is None else reader.polynomial(entry["equals"])
+        if entry.get("power_of") is not None:
+            base, exponent = reader.polynomial(entry["power_of"]), reader.dimension(entry.get("exponent"))
+            if base.shape is not None or algebra.names(base) & algebra.letters.keys() or inner or meaning:
+                raise Malformed(f"{name}: a power has a base in parameters and a natural exponent")
+            algebra.powers[name] = (base, exponent)
+            continue
         if reader.flag(entry, "scalar"):
             if inner is None or inner.shape is not None or meaning is not None:
                 raise Malformed(f"{name}: a scalar letter is the reciprocal of a scalar")
@@ -2504,6 +3031,8 @@ def defined(replay: Replay, goal: Statement) -> set[str]:
             inner = algebra.definition(name)
             if inner is None or (name in algebra.letters and algebra.letters[name].equals is not None):
                 continue
+            if name in algebra.powers:  # every real number has natural powers
+                continue
             if inner.shape is None:
                 expect(replay.is_positive(inner), f"the reciprocal {name} is not known to exist")
             else:
@@ -2615,6 +3144,9 @@ def render_declarations(
         yield " ".join(part for part in (f"{name}: {rows} x {cols}", kind, meaning + inverse) if part)
     for name in sorted(names & algebra.reciprocals.keys()):
         yield f"{name} = 1/({render(algebra.reciprocals[name])})"
+    for name in sorted(names & algebra.powers.keys()):
+        base, exponent = algebra.powers[name]
+        yield f"{name} = ({render(base)})^({render(algebra.scalar(dict(exponent)))})"
     for name, (kind, *arguments) in sorted(functions.items()):
         values = [render_tree(argument) for argument in arguments]
         yield f"d/d{values[0]}({name}) = {values[1]}" if kind == "flow" else f"{name} = {kind}({', '.join(values)})"

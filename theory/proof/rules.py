@@ -18,8 +18,17 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from . import box, star
 from . import statement as st
-from .certificate import Values, monomial_json, plain, polynomial_json, statement_json
-from .checker import Polynomial, Statement, render
+from .certificate import (
+    Values,
+    complete_model,
+    dimension_json,
+    model_json,
+    monomial_json,
+    plain,
+    polynomial_json,
+    statement_json,
+)
+from .checker import Model, Polynomial, Statement, render
 from .refuter import counterexample
 from .translation import Translation
 
@@ -92,6 +101,11 @@ class Proving:
                 symbols.update(symbol.removesuffix("'") for cycle in (*traces, word or ()) for symbol in cycle)
         sides = (f"{name}: {side} inverse" for name in sorted(symbols) for side in ("left", "right"))
         return [name for name in sides if name in self.established]
+
+    def completed(self, point: Mapping[str, Fraction]) -> Model | None:
+        """An exact model with these parameters; the rest is that of an example of the setting."""
+        values = {**self.sample(random.Random(self.seed)), **{sp.Symbol(name): x for name, x in point.items()}}
+        return complete_model(self.translation, values)
 
     def refute(self, goal: Statement) -> None:
         """Raise :class:`Refutation` if the goal fails in one of a few exact examples."""
@@ -449,6 +463,133 @@ class MeanValue(Justification):
             raise StepFailed("a mean value shows that one expression exceeds another")
         data = {"variable": self.variable.name, "slope": self.slope}
         return data | ({"start": self.start} if self.start else {})
+
+
+# ---- inequalities between polynomials
+
+
+class Attested(StepFailed):
+    """No certificate, but z3 finds no counterexample: ``smtlib`` is the text that it decided."""
+
+    def __init__(self, message: str, smtlib: str) -> None:
+        super().__init__(message)
+        self.smtlib = smtlib
+
+
+@dataclass(frozen=True)
+class Poly(Justification):
+    """``p > 0`` or ``p >= 0`` for a polynomial in parameters, by coefficients, Sturm's theorem, or sums of products.
+
+    ``using`` names the hypotheses and earlier steps that may be used; left out, all of them. ``squares`` are candidates
+    for polynomials that occur squared. See :mod:`tightframe.theory.proof.poly`.
+
+    Examples:
+        >>> import sympy as sp
+        >>> from tightframe.theory.derivation import Derivation, Setting, Step
+        >>> from tightframe.theory.proof.statement import Nonnegative
+        >>> from tightframe.theory.symbols import reals
+        >>> x, y = sp.symbols("x y", positive=True)
+        >>> where = Setting({x: reals(0, open=True), y: reals(0, open=True)}, (), lambda rng: {x: 1, y: 2})
+        >>> step = Step("means", Nonnegative(x / y + y / x - 2), "(x - y)^2 / (x y)", Poly())
+        >>> Derivation("two means", where, (step,)).prove().report.rules
+        ('poly',)
+        >>> step = Step("means", Nonnegative(x / y + y / x - 3), "a slip of the pen", Poly())
+        >>> Derivation("two means", where, (step,)).prove().witness["parameters"]
+        {'x': '1', 'y': '1'}
+    """
+
+    rule: ClassVar[str] = "poly"
+    using: tuple[str, ...] | None = None
+    squares: tuple[Any, ...] = ()
+    seconds: float = 5.0
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        from . import poly
+
+        names: Any = proving.established
+        if self.using is not None:
+            unknown = [name for name in self.using if name not in proving.established]
+            if unknown:
+                raise StepFailed(f"nothing earlier is called {unknown[0]!r}")
+            names = [*self.using, *proving.inverse_relations(goal, *(proving.established[n] for n in self.using))]
+        steps = {entry["name"] for entry in proving.entries}
+        problem = poly.Problem(
+            proving.translation.algebra,
+            goal,
+            known={name: proving.established[name] for name in names},
+            hypotheses={name: s for name, s in proving.established.items() if name not in steps},
+            complete=proving.completed,
+            squares=tuple(proving.translation.scalar(square) for square in self.squares),
+        )
+        found = poly.decide(problem, poly.Limits(seconds=self.seconds))
+        if found.witness is not None:
+            raise Refutation(found.reason, model_json(found.witness))
+        if found.smtlib is not None:
+            raise Attested(f"attested: {found.reason}", found.smtlib)
+        if found.data is None:
+            raise StepFailed(found.reason)
+        return found.data
+
+
+@dataclass(frozen=True)
+class WeightedMeans(Justification):
+    """Weighted arithmetic and geometric means: natural p_i with sum P and a_i >= 0, 0^0 = 1, give
+
+    ``prod(p_i**p_i) * sum(a_i)**P - P**P * prod(a_i**p_i) >= 0``. ``means`` lists the pairs (p_i, a_i).
+
+    Examples:
+        >>> import sympy as sp
+        >>> from tightframe.theory.derivation import Derivation, Setting, Step
+        >>> from tightframe.theory.proof.statement import Nonnegative
+        >>> from tightframe.theory.symbols import integers, reals
+        >>> x, M = sp.Symbol("x", positive=True), sp.Symbol("M", integer=True, positive=True)
+        >>> where = Setting({x: reals(0, open=True), M: integers(1)}, (), lambda rng: {x: 1, M: 2})
+        >>> says = Nonnegative((M - 1) ** (M - 1) * (1 + x) ** M - M**M * x ** (M - 1))
+        >>> step = Step("means", says, "x/(M-1), M - 1 times, and 1, once", WeightedMeans(((M - 1, x), (1, 1))))
+        >>> Derivation("means", where, (step,)).prove().report.rules
+        ('means',)
+    """
+
+    rule: ClassVar[str] = "means"
+    means: tuple[tuple[Any, Any], ...]
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        proving.refute(goal)
+        weights = [dimension_json(proving.translation.dimension(sp.sympify(p, strict=True))) for p, _ in self.means]
+        values = [proving.scalar(a) for _, a in self.means]
+        return {"means": [{"weight": p, "value": a} for p, a in zip(weights, values, strict=True)]}
+
+
+@dataclass(frozen=True)
+class Root(Justification):
+    """``larger**n > smaller**n`` with ``larger >= 0`` and an integer n >= 1: ``larger > smaller``.
+
+    The same for >=, and for = if moreover ``smaller >= 0``. ``source`` names the step about the powers.
+
+    Examples:
+        >>> import sympy as sp
+        >>> from tightframe.theory.derivation import Derivation, Hypothesis, Setting, Step
+        >>> from tightframe.theory.proof.statement import Positive
+        >>> from tightframe.theory.symbols import integers, reals
+        >>> x, M = sp.Symbol("x", positive=True), sp.Symbol("M", integer=True, positive=True)
+        >>> given = Hypothesis("power", Positive(x**M - 2**M), "")
+        >>> where = Setting({x: reals(0, open=True), M: integers(1)}, (given,), lambda rng: {x: 3, M: 2})
+        >>> step = Step("root", Positive(x - 2), "M-th roots", Root("power", x, sp.Integer(2), M))
+        >>> Derivation("root", where, (step,)).prove().report.rules
+        ('root',)
+    """
+
+    rule: ClassVar[str] = "root"
+    source: str
+    larger: Any
+    smaller: Any
+    exponent: Any
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        proving.refute(goal)
+        exponent = dimension_json(proving.translation.dimension(sp.sympify(self.exponent, strict=True)))
+        sides = {"larger": proving.scalar(self.larger), "smaller": proving.scalar(self.smaller)}
+        return {"from": self.source, "exponent": exponent, **sides}
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from .checker import (
     Motion,
     Polynomial,
     Range,
+    Rejected,
     Statement,
     Tree,
     dimension,
@@ -66,8 +67,8 @@ class Translation:
     """One algebra filled from sympy expressions; equal expressions give equal polynomials.
 
     ``parameters`` gives every scalar symbol its range; ``symmetric`` lists the symmetric matrix symbols;
-    ``definitions`` maps abbreviations (scalar or matrix symbols) to what they stand for. Inverses and reciprocals
-    become letters of their own, numbered in the order in which they are met.
+    ``definitions`` maps abbreviations (scalar or matrix symbols) to what they stand for. Inverses, reciprocals and
+    powers with symbolic exponents become letters of their own, numbered in the order in which they are met.
 
     Examples:
         >>> import sympy as sp
@@ -126,6 +127,8 @@ class Translation:
             return algebra.trace(self.matrix(expr.arg))
         if isinstance(expr, sp.Sum):
             return self._sum(expr)
+        if isinstance(expr, sp.Pow) and not isinstance(expr.exp, sp.Rational):
+            return self._natural_power(expr)
         raise Untranslatable(f"no reading of the scalar {expr}")
 
     def _parameter(self, symbol: sp.Symbol) -> str:
@@ -148,9 +151,34 @@ class Translation:
         if exponent > MAX_EXPONENT:
             raise Untranslatable(f"an exponent beyond {MAX_EXPONENT}")
 
+    def _natural_power(self, expr: sp.Pow) -> Polynomial:
+        """b^e for an exponent e that is visibly a natural number, or the negative of one: 1 / b^(-e)."""
+        algebra = self.algebra
+        base, exponent = self.scalar(expr.base), dict(self.dimension(expr.exp))
+        negative = {mono: -value for mono, value in exponent.items()}
+        try:
+            if algebra.is_natural(exponent):
+                return algebra.raised(base, exponent, self._power_letter)
+            if algebra.is_natural(negative):
+                return self._reciprocal(algebra.raised(base, negative, self._power_letter))
+        except Rejected as error:
+            raise Untranslatable(f"no reading of {expr}: {error}") from error
+        raise Untranslatable(f"the exponent of {expr} is not visibly a natural number")
+
+    def _power_letter(self, base: Polynomial, exponent: Dimension) -> str:
+        algebra = self.algebra
+        known = next((name for name, power in algebra.powers.items() if power == (base, exponent)), None)
+        if known is None:
+            if algebra.names(base) & algebra.letters.keys():
+                raise Untranslatable("a power with a symbolic exponent of a scalar that depends on matrices")
+            known = self._fresh(f"pow{len(algebra.powers) + 1}")
+            algebra.powers[known] = (base, exponent)
+        return known
+
     def _fresh(self, name: str) -> str:
         """A name that the translation gives; no symbol of the user may have it, or the two would be confused."""
-        if name in self.algebra.letters or name in self.algebra.parameters or name in self.algebra.reciprocals:
+        algebra = self.algebra
+        if any(name in known for known in (algebra.letters, algebra.parameters, algebra.reciprocals, algebra.powers)):
             raise Untranslatable(f"the name {name} is reserved; rename the symbol that has it")
         return name
 
@@ -247,7 +275,7 @@ class Translation:
         if expr not in self._dimensions:
             terms: Commutative = {}
             for (mono, traces, _), value in self.scalar(expr).terms.items():
-                if traces or any(name in self.algebra.reciprocals for name, _ in mono):
+                if traces or not all(name in self.algebra.parameters for name, _ in mono):
                     raise Untranslatable(f"{expr} is not a size")
                 terms[mono] = value
             self._dimensions[expr] = dimension(terms)
