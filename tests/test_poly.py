@@ -25,12 +25,12 @@ from tightframe.theory.proof import checker, poly, solver
 from tightframe.theory.proof.certificate import complete_model, polynomial_json
 from tightframe.theory.proof.checker import (
     Algebra,
-    Interval,
     Malformed,
     Range,
     Region,
     Rejected,
     Replay,
+    Segment,
     holds,
     roots_between,
 )
@@ -622,15 +622,15 @@ def test_roots_are_counted_as_sympy_counts_them(seed: int) -> None:
     assert roots_between(coefficients, None, high) == len([r for r in set(reading.real_roots()) if r < high])
 
 
-def intervals() -> st.SearchStrategy[Interval]:
+def intervals() -> st.SearchStrategy[Segment]:
     ends = st.one_of(st.none(), st.integers(-3, 3).map(F))
-    built = st.builds(Interval, ends, ends, st.booleans(), st.booleans())
+    built = st.builds(Segment, ends, ends, st.booleans(), st.booleans())
     return built.filter(lambda i: i.low is None or i.high is None or i.low < i.high)
 
 
 @settings(max_examples=150)
 @given(sides=st.tuples(intervals(), intervals()), seed=st.integers(0, 2**32 - 1))
-def test_a_sign_on_a_region_is_right(sides: tuple[Interval, Interval], seed: int) -> None:
+def test_a_sign_on_a_region_is_right(sides: tuple[Segment, Segment], seed: int) -> None:
     """Sampled at the ends that belong to the intervals, near them, and inside."""
     rng = random.Random(seed)
     algebra = Algebra({"x": REAL, "y": REAL})
@@ -660,14 +660,14 @@ def test_a_sign_on_a_region_is_right(sides: tuple[Interval, Interval], seed: int
 
 
 def test_intervals_of_integers_have_integers_as_ends() -> None:
-    whole = Interval(integer=True)
+    whole = Segment(integer=True)
     assert whole.above(F(1, 2)).low == 1
     assert whole.above(F(1), open=True).low == 2
     assert whole.above(F(-1, 2), open=True).low == 0
     assert whole.below(F(7, 2)).high == 3
     assert whole.below(F(3), open=True).high == 2
-    assert Interval(F(1), low_open=True).above(F(1)) == Interval(F(1), low_open=True)
-    assert Interval(F(1)).above(F(1), open=True) == Interval(F(1), low_open=True)
+    assert Segment(F(1), low_open=True).above(F(1)) == Segment(F(1), low_open=True)
+    assert Segment(F(1)).above(F(1), open=True) == Segment(F(1), low_open=True)
 
 
 # ------------------------------------------------------------------------------- powers with a symbolic exponent

@@ -2096,7 +2096,7 @@ def render_box(box: Box) -> str:
 
 
 @dataclass(frozen=True)
-class Interval:
+class Segment:
     """The values of a variable between two ends, each of which may be missing or left out."""
 
     low: Fraction | None = None
@@ -2105,20 +2105,20 @@ class Interval:
     high_open: bool = False
     integer: bool = False
 
-    def above(self, low: Fraction, open: bool = False) -> Interval:
+    def above(self, low: Fraction, open: bool = False) -> Segment:
         """The part from ``low`` on; the ends of intervals of integers are integers that belong to them."""
         if self.integer:
             whole = low.numerator // low.denominator
             low, open = Fraction(whole if whole == low and not open else whole + 1), False
         if self.low is not None and (low < self.low or (low == self.low and self.low_open)):
             return self
-        return Interval(low, self.high, open, self.high_open, self.integer)
+        return Segment(low, self.high, open, self.high_open, self.integer)
 
-    def below(self, high: Fraction, open: bool = False) -> Interval:
+    def below(self, high: Fraction, open: bool = False) -> Segment:
         """The part up to ``high``."""
-        mirrored = Interval(None if self.high is None else -self.high, None, self.high_open, False, self.integer)
+        mirrored = Segment(None if self.high is None else -self.high, None, self.high_open, False, self.integer)
         part = mirrored.above(-high, open)
-        return Interval(self.low, None if part.low is None else -part.low, self.low_open, part.low_open, self.integer)
+        return Segment(self.low, None if part.low is None else -part.low, self.low_open, part.low_open, self.integer)
 
     @property
     def positive(self) -> bool:
@@ -2130,16 +2130,16 @@ class Region:
     """The setting, with smaller intervals for some of the parameters."""
 
     replay: Replay
-    narrowed: Mapping[str, Interval]
+    narrowed: Mapping[str, Segment]
 
-    def interval(self, name: str) -> Interval:
+    def interval(self, name: str) -> Segment:
         if name in self.narrowed:
             return self.narrowed[name]
         bounds = self.replay.algebra.range_of(name)
-        whole = Interval(integer=bounds.integer)
+        whole = Segment(integer=bounds.integer)
         return whole if bounds.low is None else whole.above(bounds.low, bounds.open)
 
-    def narrow(self, name: str, interval: Interval) -> Region:
+    def narrow(self, name: str, interval: Segment) -> Region:
         return Region(self.replay, {**self.narrowed, name: interval})
 
     def within(self, premise: object) -> Region:
@@ -2361,7 +2361,7 @@ def by_sturm(region: Region, goal: Statement, reader: Reader, data: Mapping[str,
         expect(at_ends, "the polynomial is not positive at an end")
     elif data.get("square") is not None:
         square = coefficients(commutative(scalar_of(reader, data["square"])), names[0])
-        poly, remainder = divided(poly, times(square, square))
+        poly, remainder = long_division(poly, times(square, square))
         expect(not remainder, "the square does not divide the polynomial")
     inside = low + 1 if low is not None else Fraction(0) if high is None else high - 1
     if low is not None and high is not None:
@@ -2399,7 +2399,7 @@ def times(left: Coefficients, right: Coefficients) -> Coefficients:
     return total
 
 
-def divided(top: Coefficients, bottom: Coefficients) -> tuple[Coefficients, Coefficients]:
+def long_division(top: Coefficients, bottom: Coefficients) -> tuple[Coefficients, Coefficients]:
     """Quotient and remainder; the remainder is empty or has a leading coefficient that is not zero."""
     rest, quotient = top[:], [Fraction(0)] * max(len(top) - len(bottom) + 1, 0)
     while len(rest) >= len(bottom):
@@ -2417,7 +2417,7 @@ def remainders(first: Coefficients, second: Coefficients) -> list[Coefficients]:
     """Euclid's algorithm with Sturm's signs: each is minus the remainder of the two before, times a positive number."""
     chain = [first, second] if second else [first]
     while len(chain) > 1:
-        rest = divided(chain[-2], chain[-1])[1]
+        rest = long_division(chain[-2], chain[-1])[1]
         if not rest:
             break
         chain.append([-x / abs(rest[-1]) for x in rest])
@@ -2435,7 +2435,7 @@ def roots_between(poly: Coefficients, low: Fraction | None, high: Fraction | Non
     number of roots in the half-open interval (low, high].
     """
     common = remainders(poly, derivative(poly))[-1]
-    simple = divided(poly, common)[0] if len(poly) > 1 else poly
+    simple = long_division(poly, common)[0] if len(poly) > 1 else poly
     chain = remainders(simple, derivative(simple))
 
     def changes(values: Iterable[Fraction]) -> int:

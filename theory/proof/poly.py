@@ -30,11 +30,11 @@ from .certificate import polynomial_json
 from .checker import (
     SCALAR_KINDS,
     Commutative,
-    Interval,
     Model,
     Reader,
     Region,
     Rejected,
+    Segment,
     Statement,
     add,
     commutative,
@@ -172,7 +172,7 @@ def _scaled(data: Data, scale: Data) -> Data:
 # ------------------------------------------------------------------------------------------------------- points
 
 
-def _values(interval: Interval) -> list[Fraction]:
+def _values(interval: Segment) -> list[Fraction]:
     """Some values of an interval, its ends and what lies near them first."""
     steps = [Fraction(0), Fraction(1), Fraction(1, 2), Fraction(2), Fraction(1, 10), Fraction(3), Fraction(10)]
     steps += [Fraction(1, 1000), Fraction(100), Fraction(3, 4), Fraction(10_000)]
@@ -190,7 +190,7 @@ def _values(interval: Interval) -> list[Fraction]:
     return [value for value in dict.fromkeys(found) if inside(interval, value)]
 
 
-def inside(interval: Interval, value: Fraction) -> bool:
+def inside(interval: Segment, value: Fraction) -> bool:
     if interval.integer and value.denominator != 1:
         return False
     above = interval.low is None or value > interval.low or (value == interval.low and not interval.low_open)
@@ -230,7 +230,7 @@ def _zeros(problem: Problem, region: Region) -> Iterator[Point]:
             continue
 
 
-def _random(rng: random.Random, interval: Interval, choice: Sequence[Fraction]) -> Fraction:
+def _random(rng: random.Random, interval: Segment, choice: Sequence[Fraction]) -> Fraction:
     shift = Fraction(rng.randint(-30, 30), 1 if interval.integer else rng.choice((1, 2, 3, 5, 7, 16)))
     value = rng.choice(choice) + shift
     return value if inside(interval, value) else rng.choice(choice)
@@ -369,7 +369,7 @@ def _parts(region: Region, name: str, at: Fraction) -> tuple[Region, Region]:
     return region.narrow(name, below), region.narrow(name, interval.above(at))
 
 
-def _split(interval: Interval) -> Fraction | None:
+def _split(interval: Segment) -> Fraction | None:
     """The middle; of an unbounded interval, a point that moves away from its end twice as fast each time."""
     low, high = interval.low, interval.high
     if low is not None and high is not None:
