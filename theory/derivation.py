@@ -134,15 +134,10 @@ class Derivation:
         started = time.perf_counter()
         translation, hypotheses = self.setting.translation()
         goal = translation.statement(self.statement)  # first, so that letters are numbered as in the claim
-        proving = Proving(translation, self.setting.sample, seed)
-        for entry, hypothesis in zip(hypotheses, self.setting.hypotheses, strict=True):
-            proving.established[entry["name"]] = translation.statement(hypothesis.statement)
+        proving = self.begin(translation, seed)
         for step in self.steps:
             try:
-                step.by.prepare(translation, step.says)
-                says = translation.statement(step.says)
-                proving.use_inverses()
-                proving.establish(step.name, step.by.rule_for(says), says, step.by.certify(proving, says))
+                proving.take(step.name, step.says, step.by)
             except Refutation as found:
                 return Failure(step.name, str(found), found.witness, time.perf_counter() - started)
             except (StepFailed, checker.Rejected) as error:  # Rejected: a limit on sizes was met
@@ -158,6 +153,13 @@ class Derivation:
         except checker.Rejected as error:
             return Failure(self.steps[-1].name, f"the checker rejects it: {error}", None, searched - started)
         return Proof(document, report, searched - started, time.perf_counter() - searched)
+
+    def begin(self, translation: Translation, seed: int = 0) -> Proving:
+        """A proof in which the hypotheses are established, and nothing else."""
+        proving = Proving(translation, self.setting.sample, seed)
+        for hypothesis in self.setting.hypotheses:
+            proving.established[hypothesis.name] = translation.statement(hypothesis.statement)
+        return proving
 
     def model(self, translation: Translation, seed: int) -> checker.Model | None:
         """An exact example of the setting in which every inverse in use exists."""

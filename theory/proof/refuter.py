@@ -26,6 +26,7 @@ from .checker import (
     identity_matrix,
     reduce_row,
 )
+from .scalar_refuter import may_hold
 from .translation import Translation
 
 Sampler = Callable[[random.Random], Values]
@@ -34,7 +35,7 @@ Sampler = Callable[[random.Random], Values]
 def counterexample(
     translation: Translation, statement: Statement, sample: Sampler, draws: int = 8, seed: int = 0
 ) -> Mapping[str, Any] | None:
-    """An example (as JSON) in which the statement fails, or ``None``; scalar calculus is not evaluated here."""
+    """An example (as JSON) in which the statement fails, or ``None``."""
     rng = random.Random(seed)
     for _ in range(draws):
         model = complete_model(translation, sample(rng))
@@ -51,10 +52,10 @@ def counterexample(
 def true_in(statement: Statement, algebra: Algebra, model: Model) -> bool:
     """Whether a statement holds in one exact example; quadratic minima and infima are computed exactly.
 
-    Scalar calculus is not evaluated: as far as this function knows, it holds.
+    Of scalar calculus only what fails for certain is known: see :mod:`.scalar_refuter`.
     """
     if statement.calculus is not None:
-        return True
+        return may_hold(statement, model.parameters)
     if statement.inequality is not None:
         return not box.fails_in(statement.inequality, algebra, model.parameters)
     if statement.kind == "all":

@@ -60,6 +60,17 @@ class Proving:
         self.entries.append({"name": name, "rule": rule, "statement": statement_json(statement), "data": data})
         self.established[name] = statement
 
+    def take(self, name: str, says: st.Statement, by: Justification) -> None:
+        """One step: what it says, translated, certified by its rule, and established.
+
+        Raises:
+            Refutation, StepFailed, checker.Rejected: if it is false, not proved, or too large.
+        """
+        by.prepare(self.translation, says)
+        statement = self.translation.statement(says)
+        self.use_inverses()
+        self.establish(name, by.rule_for(statement), statement, by.certify(self, statement))
+
     def use_inverses(self) -> None:
         """R A = I and A R = I (a reciprocal: r s = 1) for every inverse in use that is known to exist."""
         algebra = self.translation.algebra

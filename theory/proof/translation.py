@@ -9,6 +9,7 @@ naming the subexpression.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from dataclasses import replace
 from fractions import Fraction
 from functools import wraps
@@ -97,6 +98,12 @@ class Translation:
         self._defined: dict[Any, Polynomial | None] = {}  # None while it is being read
         self._dimensions: dict[Any, Dimension] = {}
         self._inverses: dict[Polynomial, str] = {}
+
+    def redefined(self, definitions: Mapping[Any, Any]) -> Translation:
+        """A translation into the same algebra in which abbreviations stand for something else."""
+        other = copy(self)
+        other._definitions, other._defined = dict(definitions), {}
+        return other
 
     # ---- scalars
     @_untranslatable

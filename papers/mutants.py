@@ -1,0 +1,243 @@
+"""The verifier on trial: every claim with one token changed goes through the same pipeline as the claim.
+
+A mutant is *killed* if an exact example refutes it, or if its sizes no longer fit. It is *equivalent* if it has the
+same normal form, or is a theorem too: then the checker accepts a certificate for it and no example contradicts that. It
+is *open* if neither is found. It has *survived* if the checker accepts a certificate for it although an example refutes
+it: then the verifier was fooled.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any
+
+from ..theory.derivation import Derivation, Proof, Setting
+from ..theory.proof import checker
+from ..theory.proof.certificate import complete_model, head, model_json, statement_json
+from ..theory.proof.mutation import Mutant, mutants
+from ..theory.proof.refuter import counterexample, true_in
+from ..theory.proof.rules import Justification, Proving, Refutation, Star, StepFailed
+from ..theory.proof.translation import Translation, Untranslatable
+from .claim import Claim
+
+DRAWS = 6  # exact examples in which a mutant is evaluated
+GRAFTED = 20  # mutants a claim on which the claim's own certificate is tried
+
+
+class Fate(StrEnum):
+    """What became of a mutant."""
+
+    REFUTED = "refuted"
+    ILL_TYPED = "ill-typed"
+    EQUIVALENT = "equivalent"
+    OPEN = "open"
+    SURVIVED = "survived"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One mutant and what became of it; ``detail`` is the witness, or why there is none."""
+
+    claim: str
+    change: str
+    fate: Fate
+    detail: str = ""
+
+
+class Court:
+    """A claim with all but the last step of its derivation established, ready to try other last steps."""
+
+    def __init__(self, claim: Claim, seed: int = 0) -> None:
+        derivation = claim.derivation
+        if derivation is None:
+            raise ValueError(f"{claim.id} has no derivation")
+        self.claim, self.seed, self.derivation = claim, seed, derivation
+        self.setting: Setting = derivation.setting
+        self.translation, self.hypotheses = self.setting.translation()
+        self.goal = self.translation.statement(claim.statement)
+        self.proving = derivation.begin(self.translation, seed)
+        for step in derivation.steps[:-1]:
+            self.proving.take(step.name, step.says, step.by)
+        self.grafts = 0
+
+    # ---- one changed statement
+    def judge(self, mutant: Mutant) -> Trial:
+        """Refute it, prove it, or leave it open."""
+        try:
+            statement = self.translation.redefined(mutant.definitions).statement(mutant.statement)
+        except (Untranslatable, checker.Rejected) as error:
+            return self.trial(mutant.change, Fate.ILL_TYPED, str(error))
+        if statement == self.goal:
+            return self.trial(mutant.change, Fate.EQUIVALENT, "the same normal form")
+        witness = self.witness(statement)
+        if witness is not None and self.grafts < GRAFTED:
+            self.grafts += 1
+            if self.accepted(statement, self.derivation.steps[-1].by):
+                return self.trial(mutant.change, Fate.SURVIVED, f"accepted, but false where {_where(witness)}")
+        if witness is not None:
+            return self.trial(mutant.change, Fate.REFUTED, f"false where {_where(witness)}")
+        last = self.derivation.steps[-1].by
+        if any(self.accepted(statement, by) for by in (last, Star())):
+            return self.trial(mutant.change, Fate.EQUIVALENT, "a theorem too: the checker accepts a certificate")
+        if self.accepted(statement, Star(), where_defined=True):
+            return self.trial(mutant.change, Fate.EQUIVALENT, "a theorem too, wherever its inverses exist")
+        return self.trial(mutant.change, Fate.OPEN, checker.render_statement(statement)[:200])
+
+    def witness(self, statement: checker.Statement) -> Mapping[str, Any] | None:
+        return counterexample(self.translation, statement, self.setting.sample, DRAWS, self.seed)
+
+    def accepted(self, statement: checker.Statement, by: Justification, where_defined: bool = False) -> bool:
+        """Whether the checker accepts this as the last step, by this rule.
+
+        With ``where_defined`` the hypotheses say that every inverse in the statement exists.
+        """
+        proving = self.proving
+        established, entries = dict(proving.established), list(proving.entries)
+        hypotheses = list(self.hypotheses)
+        try:
+            if where_defined:
+                for name, exists in self.existence(statement):
+                    hypotheses.append({"name": name, "statement": statement_json(exists)})
+                    proving.established[name] = exists
+            proving.use_inverses()
+            parts = _parts(statement, proving)
+            data = by.certify(proving, statement) if parts is None else {"parts": parts}
+            proving.establish("mutant", by.rule_for(statement) if parts is None else "all", statement, data)
+            model = self.derivation.model(self.translation, self.seed)
+            if model is None:
+                return False
+            document = head(self.translation, hypotheses, statement)
+            checker.check(document | {"claim": None, "steps": proving.entries, "model": model_json(model)})
+        except (Refutation, StepFailed, checker.Rejected, KeyError, ValueError):
+            return False
+        finally:
+            proving.established, proving.entries = established, entries
+        return True
+
+    def existence(self, statement: checker.Statement) -> Iterator[tuple[str, checker.Statement]]:
+        algebra = self.translation.algebra
+        for name in sorted(algebra.names(*statement.polynomials())):
+            inner = algebra.definition(name)
+            if inner is not None and inner.shape is not None and algebra.letters[name].equals is None:
+                yield f"{name} exists", checker.Statement("invertible", inner)
+
+    # ---- one hypothesis less
+    def drop(self, index: int) -> Trial:
+        """The claim without one hypothesis: an example outside it in which the claim fails or makes no sense."""
+        name = self.setting.hypotheses[index].name
+        change = f"hypothesis {name!r} dropped"
+        kept = replace(self.setting, hypotheses=tuple(h for h in self.setting.hypotheses if h.name != name))
+        shorter = Derivation(self.derivation.title, kept, self.derivation.steps)
+        needed = any(name in str(entry["data"]) for entry in self.proving.entries)
+        if not needed:
+            found = shorter.prove(seed=self.seed)
+            if isinstance(found, Proof):
+                return self.trial(change, Fate.EQUIVALENT, "proved without it")
+        where = self.outside(kept, index)
+        if where is not None:
+            return self.trial(change, Fate.REFUTED, where)
+        if isinstance(shorter.prove(seed=self.seed), Proof):
+            return self.trial(change, Fate.EQUIVALENT, "proved without it")
+        return self.trial(change, Fate.OPEN, "no example outside this hypothesis found in which the claim fails")
+
+    def outside(self, kept: Setting, index: int) -> str | None:
+        translation = self.translation
+        dropped = translation.statement(self.setting.hypotheses[index].statement)
+        others = [translation.statement(h.statement) for h in kept.hypotheses]
+        touched = {name for poly in dropped.polynomials() for name in translation.algebra.names(poly)}
+        rng = random.Random(self.seed)
+        for _ in range(3):
+            base = self.setting.sample(rng)
+            for symbol, value in base.items():
+                symbol_name = getattr(symbol, "name", str(symbol))
+                bounds = kept.parameters.get(symbol)
+                if not {symbol_name, f"diag({symbol_name})"} & touched or (bounds is not None and bounds.integer):
+                    continue  # an integer is a size
+                for says, changed in _disturbed(value, rng):
+                    values = {**base, symbol: changed}
+                    model = complete_model(translation, values)
+                    try:
+                        if model is None:
+                            if self._undefined(kept, values):
+                                return f"an inverse in it does not exist where {symbol_name} is {says}"
+                            continue
+                        if not all(true_in(other, translation.algebra, model) for other in others):
+                            continue
+                        if not true_in(self.goal, translation.algebra, model):
+                            return f"false where {symbol_name} is {says}"
+                    except checker.Rejected:
+                        continue
+        return None
+
+    def _undefined(self, kept: Setting, values: Mapping[Any, Any]) -> bool:
+        """Whether the example satisfies the other hypotheses (which mention fewer inverses)."""
+        translation = Translation(kept.parameters, kept.symmetric, kept.definitions)
+        others = [translation.statement(h.statement) for h in kept.hypotheses]
+        model = complete_model(translation, values)
+        return model is not None and all(true_in(other, translation.algebra, model) for other in others)
+
+    def trial(self, change: str, fate: Fate, detail: str) -> Trial:
+        return Trial(self.claim.id, change, fate, detail)
+
+
+def _parts(statement: checker.Statement, proving: Proving) -> list[str] | None:
+    """Names of established steps that are the parts of a conjunction; the others are tried by star."""
+    if statement.kind != "all":
+        return None
+    names: list[str] = []
+    for i, part in enumerate(statement.parts):
+        known = next((name for name, said in proving.established.items() if said == part), None)
+        if known is None:
+            known, by = f"mutant part {i}", Star()
+            rule = part.kind if part.motion is not None else by.rule_for(part)
+            proving.establish(known, rule, part, {} if part.motion is not None else by.certify(proving, part))
+        names.append(known)
+    return names
+
+
+def _where(witness: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in witness["parameters"].items())
+
+
+Rows = list[list[Fraction]]
+
+
+def _disturbed(value: Any, rng: random.Random) -> Iterator[tuple[str, Any]]:
+    """A number or a matrix changed in ways that keep some of its properties and break others."""
+    if not isinstance(value, list):
+        yield "zero", Fraction(0)
+        yield "one larger", Fraction(value) + 1
+        return
+    rows: Rows = [[Fraction(x) for x in row] for row in value]
+    height, width = len(rows), len(rows[0])
+    changes: list[tuple[str, Callable[[int, int], Fraction]]] = [
+        ("doubled", lambda i, j: 2 * rows[i][j]),
+        ("negated", lambda i, j: -rows[i][j]),
+        ("zero", lambda i, j: Fraction(0)),
+        ("negated in its first row", lambda i, j: -rows[i][j] if i == 0 else rows[i][j]),
+        ("negated in its first column", lambda i, j: -rows[i][j] if j == 0 else rows[i][j]),
+        # the first row added to itself and taken from the second: sums over columns stay
+        ("sheared", lambda i, j: rows[i][j] + (rows[0][j] if i == 0 else -rows[0][j] if i == 1 else 0)),
+        ("sheared from the right", lambda i, j: rows[i][j] + (rows[i][0] if j == 0 else -rows[i][0] if j == 1 else 0)),
+        ("with its first two rows swapped", lambda i, j: rows[{0: 1, 1: 0}.get(i, i) % height][j]),
+        ("with its first two columns swapped", lambda i, j: rows[i][{0: 1, 1: 0}.get(j, j) % width]),
+        ("with its first column copied from the last", lambda i, j: rows[i][-1] if j == 0 else rows[i][j]),
+    ]
+    for says, entry in changes:
+        yield says, [[entry(i, j) for j in range(width)] for i in range(height)]
+    yield "random", [[Fraction(rng.randint(-3, 3)) for _ in range(width)] for _ in range(height)]
+
+
+def try_claim(claim: Claim, seed: int = 0, every: int = 1) -> Iterator[Trial]:
+    """Every one-token change of a claim (or every ``every``-th), and every hypothesis dropped, with its fate."""
+    court = Court(claim, seed)
+    changed = mutants(claim.statement, dict(claim.setting.definitions), tuple(claim.setting.parameters))
+    for i, mutant in enumerate(changed):
+        if (i + seed) % every == 0:
+            yield court.judge(mutant)
+    for index in range(len(court.setting.hypotheses)):
+        yield court.drop(index)
