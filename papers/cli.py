@@ -235,6 +235,7 @@ def verify(
     paper: Annotated[str | None, typer.Option(help="Only claims of this paper.", metavar="KEY")] = None,
     full: Annotated[bool, typer.Option("--full/--quick", help="Ten times as many sampled examples.")] = False,
     recheck: Annotated[bool, typer.Option("--recheck", help="Only replay the shipped certificates.")] = False,
+    mutants: Annotated[bool, typer.Option("--mutants", help="Try claims changed in one token.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of all sampling.", min=0)] = 0,
     jobs: Annotated[int, typer.Option("-j", "--jobs", help="Processes.", min=1)] = 1,
     store: StoreOption = None,
@@ -250,6 +251,8 @@ def verify(
     names = list(dict.fromkeys(names)) or list(registry.claims())
     if recheck:
         raise typer.Exit(_recheck(names, as_json))
+    if mutants:
+        raise typer.Exit(_mutants(names, seed, jobs, as_json))
     results, failure = _gather(names, full, seed, jobs, _store(store).folder)
     if certificates is not None:
         _write_certificates(results, certificates)
@@ -341,6 +344,27 @@ def _write_certificates(results: Sequence[Standing], folder: Path) -> None:
                 write_atomically(folder / f"{result.claim}.json", text + "\n")
             except OSError as error:
                 raise InputError(f"cannot write certificates to {folder} ({error.strerror})") from None
+
+
+def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool) -> int:
+    from .mutants import Tally, tally
+
+    found: list[Tally] = []
+    with _progress(len(names), "mutants") as advance:
+        for result in tally(names, seed=seed, jobs=jobs):
+            found.append(result)
+            advance(result.claim)
+    if as_json:
+        _print_json([result.json() for result in found])
+    else:
+        from .display import mutant_table
+
+        _print_table(mutant_table(found))
+        for result in found:
+            for trial in result.json()["not_killed"]:
+                typer.echo(f"{trial['fate']}: {result.claim}: {trial['change']}: {trial['detail']}")
+    codes = {result.exit_code for result in found}
+    return 1 if 1 in codes else max(codes | {0})
 
 
 def _recheck(names: Sequence[str], as_json: bool) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import registry
 from .claim import Claim
 from .evidence import Verdict
 from .store import Store
 from .verification import Standing, standing
+
+if TYPE_CHECKING:
+    from .mutants import Tally
 
 COLOURS = {
     Verdict.PROVED: "green",
@@ -143,6 +146,23 @@ def table(results: Sequence[Standing], *, timed: bool) -> Any:
         verdict = Text(result.verdict_text() + mark, style=COLOURS[result.verdict])
         cells = [Text(result.claim), verdict, Text(summary(result))]
         grid.add_row(*cells, *((Text(f"{result.seconds:.2f}"),) if timed else ()))
+    return grid
+
+
+def mutant_table(tallies: Sequence[Tally]) -> Any:
+    """A rich table of what became of the mutants of claims."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from .mutants import Fate
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    grid.add_column("claim", overflow="fold")
+    for header in ("mutants", *Fate, "seconds"):
+        grid.add_column(str(header), justify="right")
+    for found in tallies:
+        counts = [len(found.trials), *(found.count(fate) for fate in Fate)]
+        grid.add_row(Text(found.claim), *(Text(str(count)) for count in counts), Text(f"{found.seconds:.1f}"))
     return grid
 
 

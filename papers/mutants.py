@@ -9,7 +9,8 @@ it: then the verifier was fooled.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -20,11 +21,15 @@ from ..theory.proof import checker
 from ..theory.proof.certificate import complete_model, head, model_json, statement_json
 from ..theory.proof.mutation import Mutant, mutants
 from ..theory.proof.refuter import counterexample, true_in
-from ..theory.proof.rules import Justification, Proving, Refutation, Star, StepFailed
+from ..theory.proof.rules import Conjunction, Justification, Refutation, Star, StepFailed
+from ..theory.proof.star import Limits
 from ..theory.proof.translation import Translation, Untranslatable
+from . import registry
 from .claim import Claim
+from .verification import spread
 
 DRAWS = 6  # exact examples in which a mutant is evaluated
+SHORT = Star(limits=Limits(seconds=2.0))  # most mutants are false: looking longer for proofs of them finds nothing
 GRAFTED = 20  # mutants a claim on which the claim's own certificate is tried
 
 
@@ -67,6 +72,10 @@ class Court:
     # ---- one changed statement
     def judge(self, mutant: Mutant) -> Trial:
         """Refute it, prove it, or leave it open."""
+        with self.translation.passing():
+            return self._judge(mutant)
+
+    def _judge(self, mutant: Mutant) -> Trial:
         try:
             statement = self.translation.redefined(mutant.definitions).statement(mutant.statement)
         except (Untranslatable, checker.Rejected) as error:
@@ -77,18 +86,28 @@ class Court:
         if witness is not None and self.grafts < GRAFTED:
             self.grafts += 1
             if self.accepted(statement, self.derivation.steps[-1].by):
-                return self.trial(mutant.change, Fate.SURVIVED, f"accepted, but false where {_where(witness)}")
+                return self.trial(mutant.change, Fate.SURVIVED, f"accepted, but {witness}")
         if witness is not None:
-            return self.trial(mutant.change, Fate.REFUTED, f"false where {_where(witness)}")
+            return self.trial(mutant.change, Fate.REFUTED, witness)
         last = self.derivation.steps[-1].by
-        if any(self.accepted(statement, by) for by in (last, Star())):
+        if any(self.accepted(statement, by) for by in (last, SHORT)):
             return self.trial(mutant.change, Fate.EQUIVALENT, "a theorem too: the checker accepts a certificate")
-        if self.accepted(statement, Star(), where_defined=True):
+        if self.accepted(statement, SHORT, where_defined=True):
             return self.trial(mutant.change, Fate.EQUIVALENT, "a theorem too, wherever its inverses exist")
         return self.trial(mutant.change, Fate.OPEN, checker.render_statement(statement)[:200])
 
-    def witness(self, statement: checker.Statement) -> Mapping[str, Any] | None:
-        return counterexample(self.translation, statement, self.setting.sample, DRAWS, self.seed)
+    def witness(self, statement: checker.Statement) -> str | None:
+        """Where the statement is false, or has no meaning because an inverse in it does not exist."""
+        found = counterexample(self.translation, statement, self.setting.sample, DRAWS, self.seed)
+        if found is not None:
+            return f"false where {_where(found)}"
+        rng = random.Random(self.seed)
+        for _ in range(DRAWS):
+            values = self.setting.sample(rng)
+            if complete_model(self.translation, values) is None:
+                sizes = {s.name: values[s] for s in self.setting.parameters if s in values}
+                return "an inverse in it does not exist where " + ", ".join(f"{n} = {v}" for n, v in sizes.items())
+        return None
 
     def accepted(self, statement: checker.Statement, by: Justification, where_defined: bool = False) -> bool:
         """Whether the checker accepts this as the last step, by this rule.
@@ -104,7 +123,7 @@ class Court:
                     hypotheses.append({"name": name, "statement": statement_json(exists)})
                     proving.established[name] = exists
             proving.use_inverses()
-            parts = _parts(statement, proving)
+            parts = self.parts(statement)
             data = by.certify(proving, statement) if parts is None else {"parts": parts}
             proving.establish("mutant", by.rule_for(statement) if parts is None else "all", statement, data)
             model = self.derivation.model(self.translation, self.seed)
@@ -117,6 +136,31 @@ class Court:
         finally:
             proving.established, proving.entries = established, entries
         return True
+
+    def parts(self, statement: checker.Statement) -> list[str] | None:
+        """Steps for the parts of a conjunction; one that is not established is tried as the part in its place was."""
+        if statement.kind != "all":
+            return None
+        steps = {step.name: step.by for step in self.derivation.steps}
+        last = self.derivation.steps[-1].by
+        places = last.parts if isinstance(last, Conjunction) else ()
+        names: list[str] = []
+        for i, part in enumerate(statement.parts):
+            known = next((name for name, said in self.proving.established.items() if said == part), None)
+            if known is None:
+                known = f"mutant part {i}"
+                self.attempt(known, part, [steps[name] for name in places[i : i + 1] if name in steps])
+            names.append(known)
+        return names
+
+    def attempt(self, name: str, part: checker.Statement, rules: list[Justification]) -> None:
+        """Establish a statement by the first of some rules that does, at last by star."""
+        for by in rules:
+            try:
+                return self.proving.establish(name, by.rule_for(part), part, by.certify(self.proving, part))
+            except (StepFailed, checker.Rejected):
+                continue
+        return self.proving.establish(name, SHORT.rule, part, SHORT.certify(self.proving, part))
 
     def existence(self, statement: checker.Statement) -> Iterator[tuple[str, checker.Statement]]:
         algebra = self.translation.algebra
@@ -149,14 +193,14 @@ class Court:
         dropped = translation.statement(self.setting.hypotheses[index].statement)
         others = [translation.statement(h.statement) for h in kept.hypotheses]
         touched = {name for poly in dropped.polynomials() for name in translation.algebra.names(poly)}
+        sizes = {symbol.name for symbol, bounds in kept.parameters.items() if bounds.integer}
         rng = random.Random(self.seed)
         for _ in range(3):
             base = self.setting.sample(rng)
             for symbol, value in base.items():
                 symbol_name = getattr(symbol, "name", str(symbol))
-                bounds = kept.parameters.get(symbol)
-                if not {symbol_name, f"diag({symbol_name})"} & touched or (bounds is not None and bounds.integer):
-                    continue  # an integer is a size
+                if symbol_name in sizes or not {symbol_name, f"diag({symbol_name})"} & touched:
+                    continue
                 for says, changed in _disturbed(value, rng):
                     values = {**base, symbol: changed}
                     model = complete_model(translation, values)
@@ -182,21 +226,6 @@ class Court:
 
     def trial(self, change: str, fate: Fate, detail: str) -> Trial:
         return Trial(self.claim.id, change, fate, detail)
-
-
-def _parts(statement: checker.Statement, proving: Proving) -> list[str] | None:
-    """Names of established steps that are the parts of a conjunction; the others are tried by star."""
-    if statement.kind != "all":
-        return None
-    names: list[str] = []
-    for i, part in enumerate(statement.parts):
-        known = next((name for name, said in proving.established.items() if said == part), None)
-        if known is None:
-            known, by = f"mutant part {i}", Star()
-            rule = part.kind if part.motion is not None else by.rule_for(part)
-            proving.establish(known, rule, part, {} if part.motion is not None else by.certify(proving, part))
-        names.append(known)
-    return names
 
 
 def _where(witness: Mapping[str, Any]) -> str:
@@ -241,3 +270,54 @@ def try_claim(claim: Claim, seed: int = 0, every: int = 1) -> Iterator[Trial]:
             yield court.judge(mutant)
     for index in range(len(court.setting.hypotheses)):
         yield court.drop(index)
+
+
+# ------------------------------------------------------------------------------------------------------- many claims
+
+OPEN_SHARE = 0.05  # of the mutants of a claim, at most; more leave the trial undecided
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The trials of one claim."""
+
+    claim: str
+    trials: tuple[Trial, ...]
+    seconds: float
+
+    def count(self, fate: Fate) -> int:
+        return sum(trial.fate is fate for trial in self.trials)
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a mutant survived, 3 if too many are open."""
+        if self.count(Fate.SURVIVED):
+            return 1
+        return 3 if self.count(Fate.OPEN) > OPEN_SHARE * len(self.trials) else 0
+
+    def json(self) -> dict[str, Any]:
+        shown = [trial for trial in self.trials if trial.fate in (Fate.OPEN, Fate.SURVIVED)]
+        return {
+            "claim": self.claim,
+            "counts": {str(fate): self.count(fate) for fate in Fate},
+            "not_killed": [{"change": t.change, "fate": str(t.fate), "detail": t.detail} for t in shown],
+            "seconds": self.seconds,
+        }
+
+
+def _try(arguments: tuple[str, int, int]) -> Tally:
+    name, seed, every = arguments
+    started = time.perf_counter()
+    trials = tuple(try_claim(registry.find(name), seed, every))
+    return Tally(name, trials, time.perf_counter() - started)
+
+
+def tally(names: Iterable[str], *, seed: int = 0, jobs: int = 1, every: int = 1) -> Iterator[Tally]:
+    """Put claims on trial, each yielded as it is finished; with ``jobs`` > 1 they are spread over processes.
+
+    Examples:
+        >>> [found] = tally(["han2022/closed-form"], every=5)
+        >>> found.exit_code, found.count(Fate.SURVIVED)
+        (0, 0)
+    """
+    yield from spread(_try, [(name, seed, every) for name in names], jobs)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..theory.derivation import Proof
 from ..theory.proof import checker
@@ -245,22 +245,26 @@ def verify(
         Store(store).require_writable()
     budget = BUDGETS["full" if full else "quick"]
     tasks = [(name, store, budget, seed) for name in names]
+    for result in spread(_work, tasks, jobs):
+        if progress is not None:
+            progress(result.claim)
+        yield result
+
+
+Task = TypeVar("Task")
+Found = TypeVar("Found")
+
+
+def spread(work: Callable[[Task], Found], tasks: Sequence[Task], jobs: int) -> Iterator[Found]:
+    """The results of tasks in their order, one process doing all or several sharing them."""
     if jobs <= 1 or len(tasks) <= 1:
-        results: Iterable[Standing] = map(_work, tasks)
-        yield from _report(results, progress)
+        yield from map(work, tasks)
         return
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
-        yield from _report(pool.map(_work, tasks), progress)
-
-
-def _report(results: Iterable[Standing], progress: Callable[[str], None] | None) -> Iterator[Standing]:
-    for result in results:
-        if progress is not None:
-            progress(result.claim)
-        yield result
+        yield from pool.map(work, tasks)
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,8 @@ def flow_sample(flow: SingularValueFlow, rng: random.Random, drawn: Values) -> V
     extra = {EPSILON: Fraction(rng.randint(1, 5), 3)}
     extra |= {sp.MatrixSymbol(name, p, p): random_matrix(rng, len(white), len(white)) for name in ("Q", "Z")}
     extra |= {flow.weights: random_matrix(rng, values[C], len(white)), flow.bias: random_matrix(rng, values[C], 1)}
-    return {**values, **extra, flow.residuals: residuals, flow.mean: mean, flow.state: white}
+    state = random_matrix(rng, len(white), len(white[0]))  # any features: X is not X(w)
+    return {**values, **extra, flow.residuals: residuals, flow.mean: mean, flow.state: state}
 
 
 def transposed(rows: Rows) -> Rows:

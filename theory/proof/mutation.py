@@ -128,8 +128,9 @@ def _here(expr: Any, pool: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
             yield f"{latex(part)} times 1.001", expr.func(*rest, NEARBY * part)
             yield f"{latex(part)} dropped", expr.func(*rest)
     elif isinstance(expr, sp.Transpose):
-        if expr.shape == expr.arg.shape:
-            yield f"transpose of {latex(expr.arg)} dropped", expr.arg
+        inner: Any = expr.arg
+        if inner.shape[0] == inner.shape[1]:
+            yield f"transpose of {latex(inner)} dropped", inner
     elif isinstance(expr, sp.MatrixSymbol):
         if expr.shape[0] == expr.shape[1]:
             yield f"transpose of {latex(expr)}", sp.Transpose(expr)
@@ -148,8 +149,12 @@ def _here(expr: Any, pool: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
         for power in (expr.exp + 1, expr.exp - 1):
             yield f"exponent {power} for {expr.exp}", expr.func(expr.base, power)
     elif isinstance(expr, sp.Symbol):
-        if expr.is_integer:
+        if _integer(expr):
             yield f"{latex(expr)} + 1 for {latex(expr)}", expr + 1
         for other in pool:
-            if isinstance(other, sp.Symbol) and other != expr and other.is_integer == expr.is_integer:
+            if isinstance(other, sp.Symbol) and other != expr and _integer(other) == _integer(expr):
                 yield f"{latex(other)} for {latex(expr)}", other
+
+
+def _integer(symbol: Any) -> bool:
+    return bool(symbol.is_integer)

@@ -10,8 +10,6 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Any
 
-import flint
-
 from .checker import Calculus, Commutative, Field, Motion, Rejected, Statement, Tree
 
 PRECISION = 256  # bits
@@ -28,19 +26,18 @@ def may_hold(statement: Statement, parameters: Point) -> bool:
     calculus = statement.calculus
     if calculus is None:
         return True
-    before = flint.ctx.prec
-    flint.ctx.prec = PRECISION
-    try:
-        return _may_hold(statement, calculus, parameters)
-    except (Unknown, Rejected, ZeroDivisionError):
-        return True
-    finally:
-        flint.ctx.prec = before
+    import flint
+
+    with flint.ctx.workprec(PRECISION):
+        try:
+            return _may_hold(statement, calculus, parameters)
+        except (Unknown, Rejected, ZeroDivisionError):
+            return True
 
 
 def _may_hold(statement: Statement, calculus: Calculus, parameters: Point) -> bool:
     name, tree = calculus.variable, calculus.tree
-    points = [{**parameters, name: value} for value in (*PROBES, *filter(None, [parameters.get(name)]))]
+    points: list[Point] = [{**parameters, name: value} for value in (*PROBES, *filter(None, [parameters.get(name)]))]
     if statement.kind == "vanishes":
         return not any(_sign(calculus, tree, point) for point in points)
     if statement.kind == "increasing":
@@ -100,6 +97,8 @@ def _share_fails(calculus: Calculus, motion: Motion, v: Point, w: Point) -> bool
 
 # ---- values
 def _rational(value: Fraction) -> Any:
+    import flint
+
     return flint.arb(flint.fmpq(value.numerator, value.denominator))
 
 
@@ -108,7 +107,7 @@ def _ball(calculus: Calculus, tree: Tree, point: Point) -> Any:
     rules = dict(calculus.generators)
 
     def commutative(poly: Commutative) -> Any:
-        total = flint.arb(0)
+        total = _rational(Fraction(0))
         for mono, coefficient in poly.items():
             term = _rational(coefficient)
             for name, exponent in mono:

@@ -8,7 +8,8 @@ naming the subexpression.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from fractions import Fraction
@@ -102,8 +103,27 @@ class Translation:
     def redefined(self, definitions: Mapping[Any, Any]) -> Translation:
         """A translation into the same algebra in which abbreviations stand for something else."""
         other = copy(self)
-        other._definitions, other._defined = dict(definitions), {}
+        other._definitions, other._defined = dict(definitions), dict[Any, Polynomial | None]()
         return other
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Within it new letters may be met, which are forgotten at the end."""
+        tables: tuple[dict[Any, Any], ...] = (
+            self.algebra.letters,
+            self.algebra.reciprocals,
+            self.algebra.powers,
+            self.algebra.parameters,
+            self.sources,
+            self._inverses,
+        )
+        before = [dict(table) for table in tables]
+        try:
+            yield
+        finally:
+            for table, old in zip(tables, before, strict=True):
+                table.clear()
+                table.update(old)
 
     # ---- scalars
     @_untranslatable
