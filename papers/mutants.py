@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 from ..theory.derivation import Derivation, Proof, Setting
@@ -189,33 +190,33 @@ class Court:
         return self.trial(change, Fate.OPEN, "no example outside this hypothesis found in which the claim fails")
 
     def outside(self, kept: Setting, index: int) -> str | None:
-        translation = self.translation
-        dropped = translation.statement(self.setting.hypotheses[index].statement)
-        others = [translation.statement(h.statement) for h in kept.hypotheses]
-        touched = {name for poly in dropped.polynomials() for name in translation.algebra.names(poly)}
+        """Where the claim fails, or makes no sense, in an example that satisfies the other hypotheses only."""
+        dropped = self.translation.statement(self.setting.hypotheses[index].statement)
+        touched = {name for poly in dropped.polynomials() for name in self.translation.algebra.names(poly)}
         sizes = {symbol.name for symbol, bounds in kept.parameters.items() if bounds.integer}
         rng = random.Random(self.seed)
-        for _ in range(3):
-            base = self.setting.sample(rng)
-            for symbol, value in base.items():
-                symbol_name = getattr(symbol, "name", str(symbol))
-                if symbol_name in sizes or not {symbol_name, f"diag({symbol_name})"} & touched:
-                    continue
-                for says, changed in _disturbed(value, rng):
-                    values = {**base, symbol: changed}
-                    model = complete_model(translation, values)
-                    try:
-                        if model is None:
-                            if self._undefined(kept, values):
-                                return f"an inverse in it does not exist where {symbol_name} is {says}"
-                            continue
-                        if not all(true_in(other, translation.algebra, model) for other in others):
-                            continue
-                        if not true_in(self.goal, translation.algebra, model):
-                            return f"false where {symbol_name} is {says}"
-                    except checker.Rejected:
-                        continue
+        for pairs in (False, True):
+            for _ in range(1 if pairs else 3):
+                base = self.setting.sample(rng)
+                near = [s for s in base if _name(s) not in sizes and {_name(s), f"diag({_name(s)})"} & touched]
+                others = [s for s in base if _name(s) not in sizes] if pairs else []
+                for says, values in _examples(base, near, others, rng):
+                    if (found := self.fails(kept, values)) is not None:
+                        return f"{found} where {says}"
         return None
+
+    def fails(self, kept: Setting, values: Mapping[Any, Any]) -> str | None:
+        translation = self.translation
+        model = complete_model(translation, values)
+        try:
+            if model is None:
+                return "an inverse in it does not exist" if self._undefined(kept, values) else None
+            others = [translation.statement(h.statement) for h in kept.hypotheses]
+            if not all(true_in(other, translation.algebra, model) for other in others):
+                return None
+            return None if true_in(self.goal, translation.algebra, model) else "false"
+        except checker.Rejected:
+            return None
 
     def _undefined(self, kept: Setting, values: Mapping[Any, Any]) -> bool:
         """Whether the example satisfies the other hypotheses (which mention fewer inverses)."""
@@ -232,6 +233,26 @@ def _where(witness: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = {value}" for name, value in witness["parameters"].items())
 
 
+def _name(symbol: Any) -> str:
+    return str(getattr(symbol, "name", symbol))
+
+
+def _examples(
+    base: Mapping[Any, Any], near: list[Any], others: list[Any], rng: random.Random
+) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """The example with one of the symbols disturbed; with ``others``, one of these as well, in few ways."""
+    disturbed = {symbol: list(_disturbed(base[symbol], rng)) for symbol in (*near, *others)}
+    if not others:
+        for symbol in near:
+            for says, value in disturbed[symbol]:
+                yield f"{_name(symbol)} is {says}", {**base, symbol: value}
+    for one, other in product(near, others):
+        if one != other:
+            for (says, value), (also, second) in product(disturbed[one][:FEW], disturbed[other][:FEW]):
+                yield f"{_name(one)} is {says}, {_name(other)} {also}", {**base, one: value, other: second}
+
+
+FEW = 7  # of the ways to disturb, where two symbols are disturbed together
 Rows = list[list[Fraction]]
 
 
@@ -243,10 +264,21 @@ def _disturbed(value: Any, rng: random.Random) -> Iterator[tuple[str, Any]]:
         return
     rows: Rows = [[Fraction(x) for x in row] for row in value]
     height, width = len(rows), len(rows[0])
+
+    def merged(i: int, j: int) -> Fraction:
+        return Fraction(0) if i == 0 and height > 1 else rows[i][j] + (rows[0][j] if i == 1 else 0)
+
+    def merged_twice(i: int, j: int) -> Fraction:
+        return Fraction(0) if j == 0 and width > 1 else merged(i, j) + (merged(i, 0) if j == 1 else 0)
+
     changes: list[tuple[str, Callable[[int, int], Fraction]]] = [
         ("doubled", lambda i, j: 2 * rows[i][j]),
         ("negated", lambda i, j: -rows[i][j]),
         ("zero", lambda i, j: Fraction(0)),
+        ("halved", lambda i, j: rows[i][j] / 2),
+        ("with all columns equal", lambda i, j: rows[i][0]),
+        ("with its first row merged into the second", merged),
+        ("with its first row and column merged into the second", merged_twice),
         ("negated in its first row", lambda i, j: -rows[i][j] if i == 0 else rows[i][j]),
         ("negated in its first column", lambda i, j: -rows[i][j] if j == 0 else rows[i][j]),
         # the first row added to itself and taken from the second: sums over columns stay
@@ -284,6 +316,7 @@ class Tally:
     claim: str
     trials: tuple[Trial, ...]
     seconds: float
+    every: int = 1  # of the mutants, one was tried
 
     def count(self, fate: Fate) -> int:
         return sum(trial.fate is fate for trial in self.trials)
@@ -293,7 +326,7 @@ class Tally:
         """1 if a mutant survived, 3 if too many are open."""
         if self.count(Fate.SURVIVED):
             return 1
-        return 3 if self.count(Fate.OPEN) > OPEN_SHARE * len(self.trials) else 0
+        return 3 if self.count(Fate.OPEN) > OPEN_SHARE * len(self.trials) * self.every else 0
 
     def json(self) -> dict[str, Any]:
         shown = [trial for trial in self.trials if trial.fate in (Fate.OPEN, Fate.SURVIVED)]
@@ -309,7 +342,7 @@ def _try(arguments: tuple[str, int, int]) -> Tally:
     name, seed, every = arguments
     started = time.perf_counter()
     trials = tuple(try_claim(registry.find(name), seed, every))
-    return Tally(name, trials, time.perf_counter() - started)
+    return Tally(name, trials, time.perf_counter() - started, every)
 
 
 def tally(names: Iterable[str], *, seed: int = 0, jobs: int = 1, every: int = 1) -> Iterator[Tally]:

@@ -1,0 +1,96 @@
+"""The verifier on trial: no claim changed in one token is accepted although it is false."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import sympy as sp
+from tightframe.papers import mutants, registry
+from tightframe.papers.mutants import Court, Fate
+from tightframe.theory import growth
+from tightframe.theory.proof import checker
+from tightframe.theory.proof.mutation import Mutant, tokens
+from tightframe.theory.proof.mutation import mutants as changes
+from tightframe.theory.proof.statement import Between, Equal, Exceeds
+from tightframe.theory.symbols import C, N
+
+IDS = list(registry.claims())
+TRIED = 30  # mutants a claim, about; the slow test tries all
+
+
+@pytest.fixture(scope="module")
+def court() -> Court:
+    return Court(registry.find("han2022/total-covariance"))
+
+
+def stands(found: mutants.Tally) -> None:
+    """No survivor, few open, and far more refuted than not."""
+    assert found.exit_code == 0, found.json()
+    assert found.count(Fate.REFUTED) + found.count(Fate.ILL_TYPED) >= len(found.trials) / 3
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_no_mutant_survives(name: str) -> None:
+    claim = registry.find(name)
+    number = sum(1 for _ in changes(claim.statement, claim.setting.definitions, tuple(claim.setting.parameters)))
+    [found] = mutants.tally([name], every=max(1, number // TRIED))
+    stands(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", IDS)
+def test_no_mutant_survives_of_all(name: str) -> None:
+    [found] = mutants.tally([name])
+    stands(found)
+
+
+def test_a_checker_that_accepts_anything_lets_mutants_survive(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = court.claim.statement
+    assert isinstance(right, Equal)
+    wrong = Mutant("right: doubled", replace(right, right=2 * right.right), court.claim.setting.definitions)
+    assert court.judge(wrong).fate is Fate.REFUTED
+    monkeypatch.setattr(checker, "check", lambda document: None)
+    monkeypatch.setattr(mutants.Court, "attempt", lambda *arguments: None)
+    monkeypatch.setattr(type(court.derivation.steps[-1].by), "certify", lambda *arguments: {})
+    assert court.judge(wrong).fate is Fate.SURVIVED
+
+
+def test_without_examples_a_false_mutant_is_open(court: Court, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = court.claim.statement
+    assert isinstance(right, Equal)
+    wrong = Mutant("right: doubled", replace(right, right=2 * right.right), court.claim.setting.definitions)
+    monkeypatch.setattr(mutants.Court, "witness", lambda *arguments: None)
+    monkeypatch.setattr("tightframe.theory.proof.rules.Proving.refute", lambda *arguments: None)
+    assert court.judge(wrong).fate is Fate.OPEN
+
+
+def test_what_was_tried_is_forgotten(court: Court) -> None:
+    """One mutant's letters must not hide the examples of the next."""
+    before = dict(court.translation.algebra.letters), list(court.proving.entries)
+    for mutant in list(changes(court.claim.statement, court.claim.setting.definitions, (C, N)))[::9]:
+        court.judge(mutant)
+    assert before == (dict(court.translation.algebra.letters), court.proving.entries)
+
+
+def test_a_dropped_hypothesis_that_is_used_is_noticed() -> None:
+    trials = [Court(registry.find("han2022/central-path-loss")).drop(index) for index in range(2)]
+    assert {trial.fate for trial in trials} == {Fate.REFUTED}
+
+
+def test_every_token_is_changed() -> None:
+    n = sp.Symbol("n", integer=True, positive=True)
+    a, b, x = sp.MatrixSymbol("A", n, n), sp.MatrixSymbol("B", n, n), sp.Symbol("x", positive=True)
+    found = dict(tokens(a.T * b + b.inv(), (n, a, b)))
+    assert {"transpose of A dropped", "inverse dropped", "B for A", "A for B", "transpose of B"} <= set(found)
+    assert {"A^{\\top} B dropped", "sign of B^{-1}", "A^{\\top} B times 1.001"} <= set(found)
+    scalar = {str(other) for _, other in tokens(3 * x**2 / (n + 1), (n, x))}
+    assert {"3*x**3/(n + 1)", "3*x/(n + 1)", "3*x**2/(n + 2)", "3*x**2/n"} <= scalar
+    wider = [m.statement for m in changes(Exceeds(x, sp.S.One, ((Between(n, 2),),)), {}, (n, x))]
+    assert Exceeds(x, sp.S.One, ((Between(n, 1),),)) in wider
+    assert Exceeds(sp.S.One, x, ((Between(n, 2),),)) in wider
+
+
+def test_motions_change_in_exponents_and_powers() -> None:
+    labels = {m.change for m in changes(growth.central_path().growth, {}, (C, N))}
+    assert {"exponent 3", "exponent 5", "rate: doubled", "coefficient: N for N"} - labels == {"coefficient: N for N"}
