@@ -79,7 +79,9 @@ class Setting:
     def refute(self, statement: Statement, draws: int = 8, seed: int = 0) -> Mapping[str, Any] | None:
         """An exact example of the setting in which ``statement`` fails, if one of ``draws`` is; its JSON."""
         translation, _ = self.translation()
-        return counterexample(translation, translation.statement(statement), self.sample, draws, seed)
+        hypotheses = [translation.statement(hypothesis.statement) for hypothesis in self.hypotheses]
+        goal = translation.statement(statement)
+        return counterexample(translation, goal, self.sample, draws, seed, hypotheses)
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Derivation:
         goal = translation.statement(self.statement)  # first, so that letters are numbered as in the claim
         proving = Proving(translation, self.setting.sample, seed)
         for entry, hypothesis in zip(hypotheses, self.setting.hypotheses, strict=True):
-            proving.established[entry["name"]] = translation.statement(hypothesis.statement)
+            proving.assume(entry["name"], translation.statement(hypothesis.statement))
         for step in self.steps:
             try:
                 step.by.prepare(translation, step.says)
