@@ -1035,12 +1035,6 @@ CENTRAL_PATH = {
         flows.flow_setting,
         "the part normal to whitened features shrinks Sigma_W, and so moves the SNR matrix",
     ),
-    "the flow ascends": Trap(
-        velocity(2, -1 / N), flows.flow_setting, "a singular value at the bottom of a loss grows, it does not shrink"
-    ),
-    "the velocity with C for N": Trap(
-        velocity(2, 1 / C), flows.flow_setting, "1/N comes from the labels, which have N entries a class"
-    ),
     "the multiplier not halved": Trap(
         Equal(whitened.derivative_of_covariance(whole), sp.ZeroMatrix(p, p)),
         flows.tangent_setting,
@@ -1277,7 +1271,7 @@ def test_the_truth_beside_it_is_proved(name: str) -> None:
 @pytest.mark.parametrize("name", ILL_TYPED)
 def test_an_ill_typed_statement_is_not_read(name: str) -> None:
     where, statement, _ = ILL_TYPED[name]
-    with pytest.raises((Untranslatable, checker.Malformed, sp.ShapeError, ValueError)) as caught:  # pyrefly: ignore
+    with pytest.raises((Untranslatable, checker.Malformed, sp.ShapeError, ValueError)) as caught:  # pyrefly: ignore[missing-attribute]
         where.normal_form(statement())
     assert "\n" not in str(caught.value)
 
