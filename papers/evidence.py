@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -114,7 +115,7 @@ class Evidence:
         seconds = data.get("seconds")
         if set(data) != {*words, "seconds"} or not all(isinstance(data[word], str) for word in words):
             raise ValueError("not a piece of evidence")
-        if not isinstance(seconds, float | int):
+        if isinstance(seconds, bool) or not isinstance(seconds, float | int) or not 0 <= seconds < math.inf:
             raise ValueError("not a piece of evidence")
         return cls(data["kind"], data["prover"], data["outcome"], data["coverage"], float(seconds), data["detail"])
 

@@ -99,7 +99,8 @@ class Court:
 
     def witness(self, statement: checker.Statement) -> str | None:
         """Where the statement is false, or has no meaning because an inverse in it does not exist."""
-        found = counterexample(self.translation, statement, self.setting.sample, DRAWS, self.seed)
+        hypotheses = [self.translation.statement(h.statement) for h in self.setting.hypotheses]
+        found = counterexample(self.translation, statement, self.setting.sample, DRAWS, self.seed, hypotheses)
         if found is not None:
             return f"false where {_where(found)}"
         rng = random.Random(self.seed)

@@ -155,11 +155,10 @@ def verify_claim(claim: Claim, store: Store | None, budget: int, seed: int = 0) 
         _keep(store, Record(_key(claim, "proof", seed, 0), proof, certificate))
     pieces = [proof]
     if claim.numerics is not None:
-        key = _key(claim, "property", seed, budget)
-        record = store.get(key) if store is not None else None
-        piece = record.evidence if record is not None else simulate(claim, budget, seed)
-        if record is None:
-            _keep(store, Record(key, piece))
+        piece = _stored_simulation(claim, store, seed, budget)
+        if piece is None:
+            piece = simulate(claim, budget, seed)
+            _keep(store, Record(_key(claim, "property", seed, budget), piece))
         pieces.append(piece)
     return _standing(claim, pieces, certificate, time.perf_counter() - started)
 
@@ -180,6 +179,14 @@ def _stored_proof(
         return _accepted(claim, accept(claim, record.certificate), record.evidence.seconds), record.certificate
     except checker.Rejected:
         return None, None
+
+
+def _stored_simulation(claim: Claim, store: Store | None, seed: int, budget: int) -> Evidence | None:
+    """A stored simulation says what a simulation can say, whatever its record says."""
+    record = store.get(_key(claim, "property", seed, budget)) if store is not None else None
+    if record is None or (record.evidence.kind, record.certificate) != ("property", None):
+        return None
+    return record.evidence if record.evidence.outcome in ("agree", "diverge", "undecided") else None
 
 
 def _standing(
@@ -206,9 +213,9 @@ def standing(claim: Claim, store: Store | None = None, seed: int = 0) -> Standin
             except checker.Rejected as error:
                 pieces.append(Evidence("proof", "checker", "undecided", "none", 0.0, f"shipped certificate: {error}"))
     for budget in sorted(BUDGETS.values(), reverse=True):
-        record = store.get(_key(claim, "property", seed, budget)) if store is not None else None
-        if record is not None:
-            pieces.append(record.evidence)
+        piece = _stored_simulation(claim, store, seed, budget)
+        if piece is not None:
+            pieces.append(piece)
             break
     return _standing(claim, pieces, certificate, time.perf_counter() - started)
 

@@ -79,7 +79,9 @@ class Setting:
     def refute(self, statement: Statement, draws: int = 8, seed: int = 0) -> Mapping[str, Any] | None:
         """An exact example of the setting in which ``statement`` fails, if one of ``draws`` is; its JSON."""
         translation, _ = self.translation()
-        return counterexample(translation, translation.statement(statement), self.sample, draws, seed)
+        hypotheses = [translation.statement(hypothesis.statement) for hypothesis in self.hypotheses]
+        goal = translation.statement(statement)
+        return counterexample(translation, goal, self.sample, draws, seed, hypotheses)
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ class Derivation:
         """A proof in which the hypotheses are established, and nothing else."""
         proving = Proving(translation, self.setting.sample, seed)
         for hypothesis in self.setting.hypotheses:
-            proving.established[hypothesis.name] = translation.statement(hypothesis.statement)
+            proving.assume(hypothesis.name, translation.statement(hypothesis.statement))
         return proving
 
     def model(self, translation: Translation, seed: int) -> checker.Model | None:

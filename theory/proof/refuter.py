@@ -6,7 +6,7 @@ A counterexample found here is final; finding none says nothing.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -33,20 +33,31 @@ Sampler = Callable[[random.Random], Values]
 
 
 def counterexample(
-    translation: Translation, statement: Statement, sample: Sampler, draws: int = 8, seed: int = 0
+    translation: Translation,
+    statement: Statement,
+    sample: Sampler,
+    draws: int = 8,
+    seed: int = 0,
+    hypotheses: Sequence[Statement] = (),
 ) -> Mapping[str, Any] | None:
-    """An example (as JSON) in which the statement fails, or ``None``."""
+    """An example (as JSON) in which the statement fails and the hypotheses hold, or ``None``."""
     rng = random.Random(seed)
     for _ in range(draws):
         model = complete_model(translation, sample(rng))
         if model is None:
             continue
         try:
-            if not true_in(statement, translation.algebra, model):
+            if not true_in(statement, translation.algebra, model) and _is_example(translation, hypotheses, model):
                 return model_json(model)
-        except Rejected:  # a letter that this example does not determine
+        except Rejected:  # no example of the setting, or a letter that it does not determine
             continue
     return None
+
+
+def _is_example(translation: Translation, hypotheses: Sequence[Statement], model: Model) -> bool:
+    """What the checker asks of the model of a certificate; a sampler may be wrong, hypotheses may be contradictory."""
+    model.check_shapes(translation.algebra)
+    return all(holds(hypothesis, translation.algebra, model) for hypothesis in hypotheses)
 
 
 def true_in(statement: Statement, algebra: Algebra, model: Model) -> bool:

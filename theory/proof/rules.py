@@ -54,6 +54,12 @@ class Proving:
     seed: int = 0
     established: dict[str, Statement] = field(default_factory=dict[str, Statement])
     entries: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # the steps of the certificate
+    hypotheses: list[Statement] = field(default_factory=list[Statement])
+
+    def assume(self, name: str, statement: Statement) -> None:
+        """Take a hypothesis as established."""
+        self.hypotheses.append(statement)
+        self.established[name] = statement
 
     def establish(self, name: str, rule: str, statement: Statement, data: dict[str, Any]) -> None:
         """Append a step to the certificate."""
@@ -120,7 +126,7 @@ class Proving:
 
     def refute(self, goal: Statement) -> None:
         """Raise :class:`Refutation` if the goal fails in one of a few exact examples."""
-        witness = counterexample(self.translation, goal, self.sample, draws=4, seed=self.seed)
+        witness = counterexample(self.translation, goal, self.sample, 4, self.seed, self.hypotheses)
         if witness is not None:
             raise Refutation("false in an exact example", witness)
 

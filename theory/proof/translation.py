@@ -409,11 +409,11 @@ class Translation:
                     raise Untranslatable(f"the two sides of {left} = {right} have different shapes")
                 return Statement("zero", algebra.minus(*both))
             case st.PositiveSemidefinite(matrix):
-                return Statement("psd", self.matrix(matrix))
+                return Statement("psd", self._square(matrix))
             case st.PositiveDefinite(matrix):
-                return Statement("pd", self.matrix(matrix))
+                return Statement("pd", self._square(matrix))
             case st.Invertible(matrix):
-                return Statement("invertible", self.matrix(matrix))
+                return Statement("invertible", self._square(matrix))
             case st.Positive(scalar):
                 return Statement("positive", self.scalar(scalar))
             case st.Nonnegative(scalar):
@@ -427,7 +427,7 @@ class Translation:
                     "minimum",
                     self.scalar(objective),
                     over=self._variables(over),
-                    at=tuple(self.matrix(point) for point in at),
+                    at=self._points(over, at),
                     value=self.scalar(value),
                     unique=unique,
                 )
@@ -447,7 +447,9 @@ class Translation:
                 return Statement("exceeds", inequality=self.inequality(left, right, boxes))
             case st.GradientIs(objective, variable, gradient):
                 over = self._variables((variable,))
-                return Statement("gradient", self.scalar(objective), over=over, at=(self.matrix(gradient),))
+                return Statement(
+                    "gradient", self.scalar(objective), over=over, at=self._points((variable,), (gradient,))
+                )
             case st.Decay():
                 return self._motion("decay", statement)
             case st.EqualShares():
@@ -467,6 +469,19 @@ class Translation:
         for symbol in symbols:
             self.matrix(symbol)
         return tuple(symbol.name for symbol in symbols)
+
+    def _points(self, symbols: tuple[sp.MatrixSymbol, ...], values: tuple[MatrixExpr, ...]) -> tuple[Polynomial, ...]:
+        """One matrix of the shape of each symbol."""
+        found = tuple(self.matrix(value) for value in values)
+        if [value.shape for value in found] != [self._shape(symbol) for symbol in symbols]:
+            raise Untranslatable(f"not of the shape of {', '.join(symbol.name for symbol in symbols)}: {values}")
+        return found
+
+    def _square(self, expr: MatrixExpr) -> Polynomial:
+        found = self.matrix(expr)
+        if found.shape is None or found.shape[0] != found.shape[1]:
+            raise Untranslatable(f"{expr} is not square")
+        return found
 
     def _motion(self, kind: str, statement: st.FirstIntegral) -> Statement:
         generators: dict[str, tuple[Any, ...]] = {}
