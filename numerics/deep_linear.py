@@ -185,21 +185,21 @@ class DeepLinearUFM:
 
     def columns(self, features: Tensor) -> tuple[Columns, Tensor]:
         """The coordinates of features with N columns, or with K that stand for collapsed ones."""
-        check_matrix("features", features, rows=self._widths[0])
-        encoding, count = self.encoded(features), features.shape[-1]
-        if count == self.samples:
+        encoding = self.encoded(features)
+        if features.shape[-1] == self.samples:
             return sample_columns(self.class_counts, encoding, self.loss), features
-        if count != self.classes:
-            raise ValueError(f"expected features of N = {self.samples} or K = {self.classes} columns, got {count}")
         columns = class_mean_columns(self.class_counts, encoding, self.loss)
         return columns, features * columns.roots
 
     def check(self, factors: Factors) -> None:
         """ValueError unless the factors are of this model."""
-        for number, (weight, (rows, width)) in enumerate(zip(factors.weights, self.sizes, strict=False), 1):
-            check_matrix(f"W_{number}", weight, rows=rows, columns=width)
         if len(factors.weights) != self.depth:
             raise ValueError(f"expected M = {self.depth} weight matrices, got {len(factors.weights)}")
+        for number, (weight, (rows, width)) in enumerate(zip(factors.weights, self.sizes, strict=True), 1):
+            check_matrix(f"W_{number}", weight, rows=rows, columns=width)
+        if factors.features.shape[-1] not in (self.samples, self.classes):
+            wanted = f"N = {self.samples} or K = {self.classes} columns"
+            raise ValueError(f"expected features of {wanted}, got {factors.features.shape[-1]}")
         if self.bias != (factors.bias is not None):
             raise ValueError(f"expected factors with{'' if self.bias else 'out'} a bias")
 

@@ -22,7 +22,7 @@ from .solution import Result, Solution
 
 __all__ = ["Checkpoints", "DescentStats", "gradient_descent", "measured_descent"]
 
-CHUNK = 2**22  # numbers in a buffer of checkpoints, 32 MiB in float64: far beyond the caches, far below the memory
+CHUNK = 2**18  # numbers in a batch of measured checkpoints, 2 MiB in float64: the size of a cache; measured best
 TOLERANCE = 1e-6  # of the scaled gradient norm: f is within about 1e-12 f_0 of a critical value
 
 
@@ -118,16 +118,7 @@ def gradient_descent(
     ([0, 1000, 2000, 3000], ['0.911042', '0.037424', '0.037422', '0.037422'])
     """
     engine = _Engine(model, start, iterations, rate, momentum, record, decays)
-    chunks = list(engine.run())
-    first = chunks[0]
-    bias = None if first.bias is None else torch.cat([chunk.bias for chunk in chunks if chunk.bias is not None])
-    checkpoints = Checkpoints(
-        torch.cat([chunk.iterations for chunk in chunks]),
-        tuple(torch.cat(each) for each in zip(*(chunk.weights for chunk in chunks), strict=True)),
-        torch.cat([chunk.coordinates for chunk in chunks]),
-        bias,
-        first.columns,
-    )
+    (checkpoints,) = engine.run(len(engine.kept))
     return Solution(checkpoints, *engine.outcome(tolerance))
 
 
@@ -155,7 +146,10 @@ def measured_descent(
     ['4.1e+00', '2.6e-03', '6.0e-06']
     """
     engine = _Engine(model, start, iterations, rate, momentum, record, decays)
-    measured = [{"iterations": chunk.iterations, **measure(chunk)} for chunk in engine.run()]
+    measured = [
+        {"iterations": chunk.iterations, **{name: values.clone() for name, values in measure(chunk).items()}}
+        for chunk in engine.run(engine.rows)
+    ]
     value = {name: torch.cat([each[name] for each in measured]) for name in measured[0]}
     return Solution(value, *engine.outcome(tolerance))
 
@@ -213,27 +207,36 @@ class _Engine:
         depth = self.model.depth
         return Factors(tuple(tensors[:depth]), tensors[depth], tensors[-1] if self.model.bias else None)
 
-    def run(self) -> Iterator[Checkpoints]:
-        """Makes all iterations; yields the checkpoints in chunks."""
+    @property
+    def rows(self) -> int:
+        """As many checkpoints as fit a cache."""
+        return max(1, CHUNK // self.state.numel())
+
+    def run(self, rows: int) -> Iterator[Checkpoints]:
+        """Makes all iterations; yields the checkpoints, `rows` at a time, in a buffer that is used again."""
         with torch.no_grad():
-            step = self._stepper()
-            rows = max(1, CHUNK // self.state.numel())
-            now = 0
+            step, now = self._stepper(), 0
+            buffer = self.state.new_empty(min(rows, len(self.kept)), self.state.numel())
             for first in range(0, len(self.kept), rows):
                 kept = self.kept[first : first + rows]
-                states = self.state.new_empty(len(kept), self.state.numel())
+                states = buffer[: len(kept)]
                 for row, target in zip(states, kept, strict=True):
                     for _ in range(target - now):
                         step()
                     now = target
                     row.copy_(self.state)
-                finite = torch.isfinite(states).all(dim=-1).tolist()
-                if self.finite_until == (self.kept[first - 1] if first else -1):
-                    count = finite.index(False) if False in finite else len(kept)
-                    self.finite_until = kept[count - 1] if count else self.finite_until
+                self._watch(states, kept)
                 point = self.point(self.views(states, (len(kept),), self.batch))
                 index = torch.tensor(kept, device=states.device)
                 yield Checkpoints(index, point.weights, point.features, point.bias, self.columns)
+
+    def _watch(self, states: Tensor, kept: list[int]) -> None:
+        """Notes the last checkpoint that is finite; a state that is not finite never becomes so again."""
+        if bool(torch.isfinite(states[-1]).all()):
+            self.finite_until = kept[-1]
+        elif bool(torch.isfinite(states[0]).all()):
+            finite = torch.isfinite(states).all(dim=-1).tolist()
+            self.finite_until = kept[finite.index(False) - 1]
 
     def outcome(self, tolerance: float) -> tuple[Result, DescentStats]:
         point = self.point(self.views(self.state, (), self.batch))
