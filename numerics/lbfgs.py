@@ -26,6 +26,7 @@ Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 DECREASE, CURVATURE = 1e-4, 0.9  # c_1 and c_2 of Nocedal & Wright 2006, section 3.1
 TRIALS = 30  # steps tried in one line search: 2^-30 is below sqrt(eps)
+IDLE = 200  # iterations without progress after which a run is given up: it wanders at the limit of rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +83,8 @@ class _Runs:
         self.fresh = torch.ones_like(self.runs, dtype=torch.bool)  # without history
         self.live = torch.ones_like(self.fresh)
         self.point, self.value, self.norm = self.x.clone(), self.f.clone(), self.g.norm(dim=-1)
+        self.least, self.flattest = self.f.clone(), self.norm.clone()
+        self.idle = torch.zeros_like(self.runs)
         self.made, self.spent = torch.zeros_like(self.runs), torch.ones_like(self.runs)
 
     def solve(self, iterations: int) -> Solution[Tensor, LBFGSStats]:
@@ -92,10 +95,18 @@ class _Runs:
             stuck = self._iterate()
             norm = self.g.norm(dim=-1)
             last = torch.full_like(stuck, iteration == iterations)
-            self._retire((norm <= self.tolerance) | stuck | last, iteration)
+            self._retire((norm <= self.tolerance) | stuck | self._idles(norm) | last, iteration)
         converged = self.norm <= self.tolerance
         result = Result.CONVERGED if bool(converged.all()) else Result.NOT_CONVERGED
         return Solution(self.point, result, LBFGSStats(self.value, self.norm, self.made, self.spent, converged))
+
+    def _idles(self, norm: Tensor) -> Tensor:
+        """Which runs have lowered neither f by more than rounding nor the gradient by a tenth for long."""
+        lower, flatter = self.f < self.least - self.rounding * self.f.abs(), norm < 0.9 * self.flattest
+        self.least = torch.where(lower, self.f, self.least)
+        self.flattest = torch.where(flatter, norm, self.flattest)
+        self.idle = torch.where(lower | flatter, 0, self.idle + 1)
+        return self.idle >= IDLE
 
     def _retire(self, ended: Tensor, iteration: int) -> None:
         """Records the runs that have ended; drops them once they are a quarter of those carried along."""
@@ -109,7 +120,7 @@ class _Runs:
         carried = int(self.live.sum())
         if carried == 0 or carried <= 0.75 * len(self.live):
             keep = self.live.nonzero().squeeze(-1)
-            for name in ("runs", "x", "f", "g", "scale", "evaluations", "fresh", "live"):
+            for name in ("runs", "x", "f", "g", "scale", "evaluations", "fresh", "live", "least", "flattest", "idle"):
                 setattr(self, name, getattr(self, name)[keep])
             self.pairs = [(s[keep], y[keep], inverse[keep]) for s, y, inverse in self.pairs]
 

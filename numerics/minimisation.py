@@ -264,8 +264,9 @@ def spectrum(model: DeepLinearUFM, factors: Factors, decays: Tensor | None = Non
 class Minima:
     """What a search from S starts found for each configuration (...): the best point, and where all of them ended.
 
-    `best` is the converged point of least loss, `spectrum` that of its W, and `hits` (...) counts the starts that ended
-    at its loss. `losses`, `ranks` and `converged` are (S, ...), a rank being the number of directions that live.
+    `best` is the converged point of least loss (where none converged, the point of least loss), `spectrum` that of its
+    W, and `hits` (...) counts the converged starts that ended at its loss. `losses`, `ranks` and `converged` are
+    (S, ...), a rank being the number of directions that live.
     """
 
     best: Factors
@@ -324,7 +325,8 @@ def global_minimum(
     solution = minimise(model, _scaled(start, lengths, lam), lam, tolerance, iterations)
     point, stats = solution.value, solution.stats
     losses = torch.where(torch.isfinite(stats.loss), stats.loss, torch.inf)
-    valid = torch.where(stats.converged, losses, torch.inf)
+    anything = stats.converged.any(dim=0)
+    valid = torch.where(stats.converged | ~anything, losses, torch.inf)
     least, index = valid.min(dim=0)
 
     def chosen(tensor: Tensor) -> Tensor:
@@ -336,12 +338,12 @@ def global_minimum(
     minima = Minima(
         best,
         spectrum(model, best, lam),
-        (valid <= least + rtol * least.abs()).sum(dim=0),
+        ((valid <= least + rtol * least.abs()) & stats.converged).sum(dim=0),
         stats.loss,
         spectrum(model, point, lam).rank,
         stats.converged,
     )
-    certain = stats.converged.any(dim=0) & (losses.amin(dim=0) >= least - rtol * least.abs())
+    certain = anything & (losses.amin(dim=0) >= least - rtol * least.abs())
     result = Result.CONVERGED if bool(certain.all()) else Result.NOT_CONVERGED
     return Solution(minima, result, MinimisationStats(*(chosen(each) for each in vars(stats).values())))
 
