@@ -17,7 +17,7 @@ from torch import Tensor
 from .columns import Columns, reduced_columns
 from .deep_linear import DeepLinearUFM, Factors, value_and_gradient
 from .linalg import svd
-from .shapes import check_finite, check_size
+from .shapes import check_finite, check_scale, check_size
 from .solution import Result, Solution
 
 __all__ = ["Checkpoints", "DescentStats", "gradient_descent", "measured_descent"]
@@ -154,11 +154,6 @@ def measured_descent(
     return Solution(value, *engine.outcome(tolerance))
 
 
-def _check_nonnegative(name: str, number: object) -> None:
-    if not isinstance(number, int | float) or isinstance(number, bool) or not math.isfinite(number) or number < 0:
-        raise ValueError(f"expected {name} to be a finite number >= 0, got {number!r}")
-
-
 class _Engine:
     """The state of a descent: all parameters of all runs in one flat tensor, all velocities in another."""
 
@@ -174,8 +169,8 @@ class _Engine:
     ) -> None:
         model.check(start)
         check_size("iterations", iterations, least=0)
-        _check_nonnegative("rate", rate)
-        _check_nonnegative("momentum", momentum)
+        check_scale("rate", rate)
+        check_scale("momentum", momentum)
         if record is not None:
             check_size("record", record)
         for number, tensor in enumerate(start.tensors):

@@ -45,10 +45,10 @@ def lbfgs(
 ) -> Solution[Tensor, LBFGSStats]:
     """The points (B, n) where B runs from `start` (B, n) end: ||grad f|| <= tolerance, or what was reached.
 
-    The first direction is -grad f with step 1, so variables should be scaled to curvatures of order 1. Runs that have
-    ended are dropped, so that a batch costs what its members cost. A run that cannot decrease f any more, at the limit
-    of rounding or beside a point where f is not finite, ends unconverged. Default memory: Nocedal & Wright 2006,
-    section 7.2, find 3 to 20 good. Raises ValueError for a start that is not finite.
+    The first step is along -grad f, at most as long, so variables should be scaled to curvatures of at least order 1.
+    Runs that have ended are dropped, so that a batch costs what its members cost. A run that cannot decrease f any
+    more, at the limit of rounding or beside a point where f is not finite, ends unconverged. Default memory: Nocedal &
+    Wright 2006, section 7.2, find 3 to 20 good. Raises ValueError for a start that is not finite.
 
     >>> import torch
     >>> from tightframe.numerics.lbfgs import lbfgs
@@ -166,15 +166,17 @@ class _Runs:
     def _forget(self, runs: Tensor) -> None:
         kept = ~runs
         self.pairs = [(s, y, inverse * kept.unsqueeze(-1)) for s, y, inverse in self.pairs]
-        self.scale = torch.where(runs, 1 / self.g.norm(dim=-1).clamp(min=1), self.scale)
+        self.scale = torch.where(runs, 1, self.scale)
         self.fresh = self.fresh | runs
 
     def _line_search(self, direction: Tensor, slope: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """x, f, g after a step along the direction that satisfies the weak Wolfe conditions, and where there is one."""
         f0, noise = self.f, self.rounding * self.f.abs()
-        t = torch.ones_like(f0)
+        # without history: the step that would bring f to zero at this slope (Fletcher 1987, section 2.6), at most 1
+        first = torch.where(f0 == 0, 1, f0.abs() / -slope).clamp(min=1e-8, max=1)
+        t = torch.where(self.fresh, first, 1)
         low, high = torch.zeros_like(f0), torch.full_like(f0, math.inf)
-        x = self.x + direction
+        x = torch.addcmul(self.x, t.unsqueeze(-1), direction)
         f, g = self.objective(x, self.runs)
         self.evaluations = self.evaluations + 1
         found, retry = self._judge(direction, slope, f0, noise, t, f, g)

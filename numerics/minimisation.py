@@ -307,7 +307,7 @@ def global_minimum(
     >>> model = DeepLinearUFM((20, 10, 5, 1), widths=8, depth=2, decays=(0.01, 0.02, 0.01))
     >>> found = minimisation.global_minimum(model, seed=0, starts=8)
     >>> found.result.value, found.value.hits.item(), found.value.spectrum.rank.item()
-    ('converged', 3, 3)
+    ('converged', 4, 3)
     """
     check_size("starts", starts)
     for size in sizes:

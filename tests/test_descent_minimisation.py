@@ -256,6 +256,22 @@ def test_points_with_a_class_dropped_are_strict_local_minima() -> None:
     nothing_near_is_below(minimisation.minimise, model, start, 0)
 
 
+@pytest.mark.parametrize(("depth", "ranks"), [(1, {3}), (2, {2, 3})])
+def test_cross_entropy_of_two_layers_prefers_fewer_directions_than_an_etf(depth: int, ranks: set[int]) -> None:
+    """Balanced classes, free bias, K = 4. One layer: K - 1 equal singular values. Two: minima of rank 2 lie below."""
+    model = DeepLinearUFM((5,) * 4, 8, depth, 0.01, bias=True, loss="ce")
+    found = minimisation.global_minimum(model, seed=0, starts=32)
+    assert found.converged
+    assert bool(found.value.converged.all())
+    assert set(found.value.ranks.tolist()) == ranks
+    least = {rank: found.value.losses[found.value.ranks == rank].amin() for rank in ranks}
+    assert int(found.value.spectrum.rank) == min(ranks)
+    assert all(float(least[3] - least[rank]) > 1e-3 for rank in ranks - {3})
+    if depth == 1:
+        values = found.value.spectrum.singular_values
+        assert_close(values / values[0], np.array([1.0, 1.0, 1.0, 0.0]), 1e-7)
+
+
 def test_a_finer_tolerance_is_a_finer_minimum() -> None:
     """The scaled gradient norm bounds the loss to its square, as its definition says."""
     model, least, _ = REFERENCES["iii"]
@@ -308,8 +324,10 @@ def test_lbfgs_is_exact_on_quadratics_of_any_condition() -> None:
 
 def test_lbfgs_says_where_there_is_no_minimum() -> None:
     def objective(x: Tensor, runs: Tensor) -> tuple[Tensor, Tensor]:
-        """x^2, -x without end, a cliff beyond 1/2, and |x|, which has no slope to find."""
-        value = torch.stack([x.square(), -x, torch.where(x < 0.5, -x, torch.nan), x.abs()])[runs, range(len(x)), 0]
+        """x^2, -x without end, a cliff beyond 1/2, and |x| + 0.1, which has no slope to find."""
+        value = torch.stack([x.square(), -x, torch.where(x < 0.5, -x, torch.nan), x.abs() + 0.1])[
+            runs, range(len(x)), 0
+        ]
         slope = torch.stack([2 * x, -torch.ones_like(x), -torch.ones_like(x), x.sign()])[runs, range(len(x))]
         return value, slope
 

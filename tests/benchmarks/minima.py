@@ -1,4 +1,4 @@
-"""Row 3: time until the Gram matrices of a deep linear model are right, by gradient descent and by direct minimisation."""
+"""Row 3: time until the Gram matrices of a deep linear model are right, by gradient descent and by minimisation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def worst(frame: Frame, product: Tensor, means: Tensor) -> float:
 
 
 def plain_iterations(start: Factors, frame: Frame) -> tuple[int, float, float]:
-    """Iterations of the plain float32 loop until it is coarsely right, its error then, and the least one up to twice that."""
+    """Iterations of the plain float32 loop until it is coarsely right, its error then, and the least one it reaches."""
     errors: list[float] = []
 
     def watch(parameters: list[Tensor], one_hot: Tensor) -> None:
