@@ -30,7 +30,9 @@ from .claim import Claim
 from .verification import spread
 
 DRAWS = 6  # exact examples in which a mutant is evaluated
-SHORT = Star(limits=Limits(seconds=2.0))  # most mutants are false: looking longer for proofs of them finds nothing
+SHORT = Star(
+    limits=Limits(seconds=2.0, columns=800)
+)  # most mutants are false: looking longer for proofs of them finds nothing
 GRAFTED = 20  # mutants a claim on which the claim's own certificate is tried
 
 

@@ -1070,7 +1070,7 @@ def integrates(integral: Any, rate: Any) -> Equal:
 
 
 def motion_trap(says: Statement, why: str, truth: Statement) -> Trap:
-    return Trap(says, MOTION, why, ByFirstIntegral(), verdict=Verdict.OPEN, truth=truth)
+    return Trap(says, MOTION, why, ByFirstIntegral(), truth=truth)
 
 
 SINGULAR_VALUES = {
@@ -1238,7 +1238,8 @@ def reevaluated(setting: Setting, statement: Statement, witness: Mapping[str, An
     model.check_shapes(algebra)
     hypotheses = [reader.statement(entry["statement"]) for entry in form["hypotheses"]]
     goal = reader.statement(form["statement"])
-    bound = goal.kind in ("minimum", "equal-infima", "gradient")  # the checker's `holds` is for free symbols alone
+    # the checker's `holds` is for free symbols alone
+    bound = goal.kind in ("minimum", "equal-infima", "gradient") or goal.calculus is not None
     holds = true_in if bound else checker.holds
     return all(checker.holds(hypothesis, algebra, model) for hypothesis in hypotheses), holds(goal, algebra, model)
 

@@ -366,6 +366,8 @@ def _linear_search(
                     if other not in rows:
                         rows[other] = len(rows)
                         pending.append(other)
+        if time.perf_counter() - started > limits.seconds:
+            return None  # the elimination would not end in time
         solution = _solve(claim, columns, rows)
         if solution is not None:
             total: Cofactors = {}
