@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 from sympy.matrices.expressions.diagonal import DiagMatrix
 
-from ..theory import least_squares, renormalised_flow
+from ..theory import growth, least_squares, renormalised_flow
 from ..theory.evaluation import evaluate
 from ..theory.proof.statement import Equal
 from ..theory.symbols import C, N, frobenius_squared, integers, lam, n, ones, p, quadratic, reals
@@ -16,6 +16,7 @@ from ..theory.tangent_projection import EPSILON
 from .claim import Claim, Paper
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
+from .han2022.growth import MOTION_DOMAIN, motion, motion_setting, simulate_next_order
 from .han2022.least_squares import random_classifier, rounding, snr
 from .han2022.renormalised_flow import FLOW_DOMAIN, flow
 
@@ -190,6 +191,20 @@ PAPER = Paper(
             notes="The step X - h grad L_LS(X) changes Sigma_W by h Q; whitening undoes it by Sigma_W^(-1/2), with "
             "derivative -Q/2 at I, and so moves the SNR matrix by U diag(dw/dt) V^T. The flow of han2022 projects the "
             "gradient on the tangent space of whitened features instead: see han2022/snr-flow.",
+        ),
+        Claim(
+            "tightframe/growth-next-order",
+            "Each SNR singular value to the next order: w^2 = 2 (t/N)^(1/2) - 2 C + o(1)",
+            Kind.LIMIT,
+            growth.next_order(motion),
+            motion_setting,
+            MOTION_DOMAIN,
+            lambda: growth.grows_to_next_order(motion, motion_setting),
+            simulate_next_order,
+            Verdict.PROVED,
+            sharpens="han2022/growth",
+            notes="From t + a = (N/4) (w^2 + 2 C)^2 + C^2 N (log w - 1), exactly, and log w = o(w^2). The paper's "
+            "(4t/N)^(1/4) is the leading term; the next one lowers w^2 by 2 C.",
         ),
     ),
 )

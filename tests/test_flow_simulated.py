@@ -65,6 +65,7 @@ WRONG: dict[str, list[tuple[Any, str, Any]]] = {
     "han2022/equalisation": [(growth, "simulated_path", backwards)],
     "han2022/loss-decay": [(flow, "class_mean_flow", clock(1.1))],
     "han2022/collapse-limit": [(flow, "class_mean_flow", clock(1.1)), (growth, "simulated_path", backwards)],
+    "tightframe/growth-next-order": [(flow, "class_mean_flow", clock(1.001)), (growth, "simulated_path", backwards)],
     "tightframe/unprojected-flow": [(flow, "unprojected_flow", flow.central_path_flow)],
 }
 CASES = [(name, *change) for name, changes in WRONG.items() for change in changes]

@@ -140,6 +140,34 @@ def grows(motion: SingularValueMotion, where: Setting) -> Derivation:
     )
 
 
+def next_order(motion: SingularValueMotion) -> AllOf:
+    """On the central path t = (N/4) (w^2 + 2 C)^2 + o(w^2), that is w^2 = 2 (t/N)^(1/2) - 2 C + o(1)."""
+    square = N * (w**2 + 2 * C) ** 2 / 4
+    remainder = C**2 * N * (sp.log(w) - 1)
+    return AllOf((motion.growth, Identity(motion.integral, square + remainder, w), Vanishing(remainder / w**2, w)))
+
+
+def grows_to_next_order(motion: SingularValueMotion, where: Setting) -> Derivation:
+    """The growth of w with its second term."""
+    growth, identity, vanishing = next_order(motion).parts
+    return Derivation(
+        "The growth of the singular values to the next order",
+        where,
+        (
+            *grows(motion, where).steps,
+            Step("square", identity, "Complete the square in w^2.", Field()),
+            Step("remainder", vanishing, "The logarithm is dominated by w^2.", Dominance()),
+            Step(
+                "next order",
+                AllOf((growth, identity, vanishing)),
+                "So (N/4) (w^2 + 2 C)^2 = t + o(w^2). Divide by w^2, which grows like 2 (t/N)^(1/2), take the root: "
+                "w^2 + 2 C - 2 (t/N)^(1/2) tends to 0.",
+                Conjunction(("growth", "square", "remainder")),
+            ),
+        ),
+    )
+
+
 def equalises(motion: SingularValueMotion, where: Setting) -> Derivation:
     """The ratio of any two singular values decreases to 1."""
     lead = motion.coefficient * w**motion.exponent

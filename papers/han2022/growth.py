@@ -173,6 +173,15 @@ def simulate_growth(values: Mapping[str, Any], seed: int) -> Comparison:
     return Comparison(measured if increasing else [math.nan] * 3, [1.0] * 3, 1e-2, converged=path.converged)
 
 
+def simulate_next_order(values: Mapping[str, Any], seed: int) -> Comparison:
+    """(w^2 - 2 (t/N)^(1/2)) / (2 C) over the last two decades, of the value that is farthest from -1 at the end."""
+    path = simulated_path(values, seed, long_time(values, seed))
+    scaled = (path.values**2 - 2 * (path.times[:, None] / values["N"]) ** 0.5) / (2 * values["C"])
+    worst = abs(scaled[-1] + 1).argmax()
+    measured = [float(scaled[k, worst]) for k in last_decades(path)]
+    return Comparison(measured, [-1.0] * 3, 2e-2, converged=path.converged)
+
+
 def simulate_equalisation(values: Mapping[str, Any], seed: int) -> Comparison:
     """(w/v)^4 beside its bound, and the ratio beside that at the time before, for the largest and the smallest."""
     path = simulated_path(values, seed, 1e4 * values["C"] ** 2 * values["N"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from run import Comparison, Contender
 from tightframe.papers import registry, verification
@@ -17,7 +17,7 @@ def search() -> None:
             raise ValueError(f"{claim.id} is not proved")
 
 
-def replay(certificates: list[checker.Mapping[str, object]]) -> None:
+def replay(certificates: Iterable[Mapping[str, object]]) -> None:
     for certificate in certificates:
         checker.check(certificate)
 
