@@ -194,7 +194,7 @@ PAPER = Paper(
         ),
         Claim(
             "tightframe/growth-next-order",
-            "Each SNR singular value to the next order: w^2 = 2 (t/N)^(1/2) - 2 C + o(1)",
+            "The growth of each SNR singular value to the next order",
             Kind.LIMIT,
             growth.next_order(motion),
             motion_setting,
