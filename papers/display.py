@@ -124,7 +124,12 @@ def plain(data: dict[str, Any]) -> str:
 
 def summary(where: Standing) -> str:
     """The evidence for a claim in a few words."""
-    words = {"accepted": "certificate", "partial": "certificate (part)", "agree": "simulation agrees"}
+    words = {
+        "accepted": "certificate",
+        "partial": "certificate (part)",
+        "attested": "z3 attests",
+        "agree": "simulation agrees",
+    }
     words |= {"diverge": "simulation diverges", "refuted": "counterexample"}
     parts = []
     for piece in where.evidence:

@@ -94,8 +94,8 @@ class Evidence:
     """One piece of evidence.
 
     ``outcome`` is ``accepted`` (a certificate that the checker re-verified), ``partial`` (one for a part of the claim),
-    ``refuted``, ``agree``, ``diverge`` or
-    ``undecided``; ``coverage`` says of how much of the domain it speaks.
+    ``attested`` (an engine decided it, without a certificate), ``refuted``, ``agree``, ``diverge`` or ``undecided``;
+    ``coverage`` says of how much of the domain it speaks.
     """
 
     kind: str
@@ -137,6 +137,8 @@ def verdict_of(evidence: Sequence[Evidence]) -> Verdict:
         return Verdict.OPEN
     if "accepted" in outcomes:
         return Verdict.PROVED
+    if "attested" in outcomes:
+        return Verdict.ATTESTED
     if "agree" in outcomes or ("partial" in outcomes and "undecided" not in outcomes):
         return Verdict.SUPPORTED
     return Verdict.OPEN

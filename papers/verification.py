@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..theory.derivation import Proof
+from ..theory.derivation import Attestation, Proof
 from ..theory.proof import checker
 from ..theory.proof.certificate import binding
 from . import provenance, registry
@@ -94,6 +94,12 @@ def _accepted(claim: Claim, report: checker.Report, seconds: float) -> Evidence:
     return Evidence("proof", provers, "partial" if partial else "accepted", coverage, seconds, detail)
 
 
+def _attested(claim: Claim, outcome: Attestation) -> Evidence:
+    steps = ", ".join(outcome.smtlib)
+    detail = f"z3 attests, without a certificate: {steps}; the SMT-LIB text is stored"
+    return Evidence("proof", "z3", "attested", "whole domain", outcome.seconds, detail)
+
+
 def prove(claim: Claim, seed: int = 0) -> tuple[Evidence, Mapping[str, Any] | None]:
     """Search a certificate; failing that, an exact counterexample of the claim itself."""
     started = time.perf_counter()
@@ -108,6 +114,11 @@ def prove(claim: Claim, seed: int = 0) -> tuple[Evidence, Mapping[str, Any] | No
                 ), outcome.certificate
             except checker.Rejected as error:
                 reason = str(error)
+        elif isinstance(outcome, Attestation):
+            bound = derivation.setting.normal_form(derivation.statement) == claim.normal_form
+            if bound and not claim.beyond:
+                return _attested(claim, outcome), {"smtlib": dict(outcome.smtlib)}
+            reason = "z3 attests a part of the claim, or another statement"
         else:
             reason = f"step {outcome.step!r}: {outcome.reason}"
     witness = claim.setting.refute(claim.statement, seed=seed)

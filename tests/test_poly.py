@@ -19,8 +19,12 @@ import sympy as sp
 from certificates import Json, certificate, changed, integers, mutants, places, reals, says, step
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tightframe.papers import verification
+from tightframe.papers.claim import Claim
+from tightframe.papers.domain import Domain, Parameter
+from tightframe.papers.evidence import Kind, Verdict, verdict_of
 from tightframe.theory import symbols
-from tightframe.theory.derivation import Derivation, Failure, Hypothesis, Proof, Setting, Step
+from tightframe.theory.derivation import Attestation, Derivation, Failure, Hypothesis, Proof, Setting, Step
 from tightframe.theory.proof import checker, poly, solver
 from tightframe.theory.proof.certificate import complete_model, polynomial_json
 from tightframe.theory.proof.checker import (
@@ -208,12 +212,33 @@ def test_attested_is_no_proof() -> None:
     setting = Setting(MOTZKIN.ranges, (), lambda rng: {x: 1, y: 1})
     by = Poly(seconds=1.0)
     outcome = Derivation("Motzkin", setting, (Step("goal", Nonnegative(MOTZKIN.expr), "", by),)).prove()
-    assert isinstance(outcome, Failure)
-    assert outcome.reason.startswith("attested")
+    assert isinstance(outcome, Attestation)
+    assert solver.ask(outcome.smtlib["goal"], seconds=20).verdict == "unsat"
     translation, _ = setting.translation()
     with pytest.raises(Attested) as raised:
         by.certify(Proving(translation, setting.sample), translation.statement(Nonnegative(MOTZKIN.expr)))
     assert "(assert (not (>=" in raised.value.smtlib
+
+
+def test_a_claim_that_rests_on_z3_is_attested_and_no_more() -> None:
+    goal = Nonnegative(MOTZKIN.expr)
+    setting = Setting(MOTZKIN.ranges, (), lambda rng: {x: 1, y: 1})
+    weaker = Nonnegative(MOTZKIN.expr + 1)
+    attested, follows = Step("goal", goal, "", Poly(seconds=1.0)), Step("weaker", weaker, "", Poly(("goal",)))
+    domain = Domain((Parameter(x, REAL, ""), Parameter(y, REAL, "")))
+
+    def verdict(says: Statement, steps: tuple[Step, ...], hypotheses: tuple[Hypothesis, ...] = ()) -> Verdict:
+        where = replace(setting, hypotheses=hypotheses)
+        claim = Claim("traps/motzkin", "", Kind.LOWER, says, where, domain, lambda: Derivation("", where, steps))
+        evidence, record = verification.prove(claim)
+        assert (record is not None) == (evidence.outcome == "attested")
+        return verdict_of([evidence])
+
+    assert verdict(goal, (attested,)) is Verdict.ATTESTED
+    assert verdict(weaker, (attested, follows)) is Verdict.ATTESTED
+    assert verdict(Nonnegative(MOTZKIN.expr + 2), (attested,)) is Verdict.OPEN  # another statement
+    impossible = Hypothesis("impossible", Positive(-1 - x**2), "nothing satisfies it")
+    assert verdict(goal, (attested,), (impossible,)) is Verdict.OPEN
 
 
 def test_an_irrational_counterexample_is_no_exact_one() -> None:
