@@ -518,7 +518,7 @@ class Poly(Justification):
     rule: ClassVar[str] = "poly"
     using: tuple[str, ...] | None = None
     squares: tuple[Any, ...] = ()
-    seconds: float = 5.0
+    seconds: float = 20.0
 
     def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
         from . import poly
