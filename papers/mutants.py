@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -31,10 +32,9 @@ from .verification import spread
 
 # Exact examples in which a mutant is evaluated; of scalars, which are cheap and differ less from their mutants, more.
 DRAWS, SCALAR_DRAWS = 6, 60
-SHORT = Star(
-    limits=Limits(seconds=2.0, columns=800)
-)  # most mutants are false: looking longer for proofs of them finds nothing
-GRAFTED = 20  # mutants a claim on which the claim's own certificate is tried
+# Most mutants are false: looking longer for proofs of them finds nothing.
+SHORT = Star(limits=Limits(seconds=2.0, columns=800))
+GRAFTED = 20  # refuted mutants a claim on which the claim's own certificate is tried
 
 
 class Fate(StrEnum):
@@ -58,7 +58,10 @@ class Trial:
 
 
 class Court:
-    """A claim with all but the last step of its derivation established, ready to try other last steps."""
+    """A claim with all but the last step of its derivation established, ready to try other last steps.
+
+    ``own`` is the last step of the claim's own certificate, ``used`` the hypotheses that it rests on.
+    """
 
     def __init__(self, claim: Claim, seed: int = 0) -> None:
         derivation = claim.derivation
@@ -71,6 +74,12 @@ class Court:
         self.proving = derivation.begin(self.translation, seed)
         for step in derivation.steps[:-1]:
             self.proving.take(step.name, step.says, step.by)
+        last = derivation.steps[-1]
+        with self.undone():
+            self.proving.take(last.name, last.says, last.by)
+            self.own = self.proving.entries[-1]
+            report = self.check(self.goal, self.hypotheses)
+        self.used = {name for name, _, flag in report.hypotheses if flag}
         self.grafts = 0
         self.draws = DRAWS if self.translation.algebra.letters else SCALAR_DRAWS
 
@@ -88,11 +97,11 @@ class Court:
         if statement == self.goal:
             return self.trial(mutant.change, Fate.EQUIVALENT, "the same normal form")
         witness = self.witness(statement)
-        if witness is not None and self.grafts < GRAFTED:
-            self.grafts += 1
-            if self.accepted(statement, self.derivation.steps[-1].by):
-                return self.trial(mutant.change, Fate.SURVIVED, f"accepted, but {witness}")
         if witness is not None:
+            survived = self.grafts < GRAFTED and self.grafted(statement)
+            self.grafts += 1
+            if survived:
+                return self.trial(mutant.change, Fate.SURVIVED, f"accepted, but {witness}")
             return self.trial(mutant.change, Fate.REFUTED, witness)
         last = self.derivation.steps[-1].by
         if any(self.accepted(statement, by) for by in (last, SHORT)):
@@ -103,7 +112,7 @@ class Court:
 
     def witness(self, statement: checker.Statement) -> str | None:
         """Where the statement is false, or has no meaning because an inverse in it does not exist."""
-        hypotheses = [self.translation.statement(h.statement) for h in self.setting.hypotheses]
+        hypotheses = self.proving.hypotheses
         found = counterexample(self.translation, statement, self.setting.sample, self.draws, self.seed, hypotheses)
         if found is not None:
             return f"false where {_where(found)}"
@@ -120,28 +129,47 @@ class Court:
 
         With ``where_defined`` the hypotheses say that every inverse in the statement exists.
         """
-        proving = self.proving
-        established, entries = dict(proving.established), list(proving.entries)
-        hypotheses = list(self.hypotheses)
+        proving, hypotheses = self.proving, list(self.hypotheses)
         try:
-            if where_defined:
-                for name, exists in self.existence(statement):
+            with self.undone():
+                for name, exists in self.existence(statement) if where_defined else ():
                     hypotheses.append({"name": name, "statement": statement_json(exists)})
                     proving.established[name] = exists
-            proving.use_inverses()
-            parts = self.parts(statement)
-            data = by.certify(proving, statement) if parts is None else {"parts": parts}
-            proving.establish("mutant", by.rule_for(statement) if parts is None else "all", statement, data)
-            model = self.derivation.model(self.translation, self.seed)
-            if model is None:
-                return False
-            document = head(self.translation, hypotheses, statement)
-            checker.check(document | {"claim": None, "steps": proving.entries, "model": model_json(model)})
+                proving.use_inverses()
+                parts = self.parts(statement)
+                data = by.certify(proving, statement) if parts is None else {"parts": parts}
+                proving.establish("mutant", by.rule_for(statement) if parts is None else "all", statement, data)
+                self.check(statement, hypotheses)
         except (Refutation, StepFailed, checker.Rejected, KeyError, ValueError):
             return False
-        finally:
-            proving.established, proving.entries = established, entries
         return True
+
+    def grafted(self, statement: checker.Statement) -> bool:
+        """Whether the checker accepts the claim's own certificate for another statement, which is false."""
+        try:
+            with self.undone():
+                self.proving.entries.append({**self.own, "statement": statement_json(statement)})
+                self.check(statement, self.hypotheses)
+        except checker.Rejected:
+            return False
+        return True
+
+    def check(self, statement: checker.Statement, hypotheses: Sequence[Mapping[str, Any]]) -> checker.Report:
+        """The checker's judgement of the steps so far, the last of which is the statement."""
+        model = self.derivation.model(self.translation, self.seed)
+        if model is None:
+            raise checker.Rejected("no model of the hypotheses found")
+        document = head(self.translation, hypotheses, statement)
+        return checker.check(document | {"claim": None, "steps": self.proving.entries, "model": model_json(model)})
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Within it steps may be taken, which are forgotten at the end."""
+        established, entries = dict(self.proving.established), list(self.proving.entries)
+        try:
+            yield
+        finally:
+            self.proving.established, self.proving.entries = established, entries
 
     def parts(self, statement: checker.Statement) -> list[str] | None:
         """Steps for the parts of a conjunction; one that is not established is tried as the part in its place was."""
@@ -182,21 +210,23 @@ class Court:
         change = f"hypothesis {name!r} dropped"
         kept = replace(self.setting, hypotheses=tuple(h for h in self.setting.hypotheses if h.name != name))
         shorter = Derivation(self.derivation.title, kept, self.derivation.steps)
-        needed = any(name in str(entry["data"]) for entry in self.proving.entries)
-        if not needed:
-            found = shorter.prove(seed=self.seed)
-            if isinstance(found, Proof):
-                return self.trial(change, Fate.EQUIVALENT, "proved without it")
+
+        def proved() -> bool:
+            return isinstance(shorter.prove(seed=self.seed), Proof)
+
+        if name not in self.used and proved():
+            return self.trial(change, Fate.EQUIVALENT, "proved without it")
         where = self.outside(kept, index)
         if where is not None:
             return self.trial(change, Fate.REFUTED, where)
-        if isinstance(shorter.prove(seed=self.seed), Proof):
+        if name in self.used and proved():
             return self.trial(change, Fate.EQUIVALENT, "proved without it")
         return self.trial(change, Fate.OPEN, "no example outside this hypothesis found in which the claim fails")
 
     def outside(self, kept: Setting, index: int) -> str | None:
         """Where the claim fails, or makes no sense, in an example that satisfies the other hypotheses only."""
-        dropped = self.translation.statement(self.setting.hypotheses[index].statement)
+        dropped = self.proving.hypotheses[index]
+        others = [each for i, each in enumerate(self.proving.hypotheses) if i != index]
         touched = {name for poly in dropped.polynomials() for name in self.translation.algebra.names(poly)}
         sizes = {symbol.name for symbol, bounds in kept.parameters.items() if bounds.integer}
         rng = random.Random(self.seed)
@@ -204,19 +234,18 @@ class Court:
             for _ in range(1 if pairs else 3):
                 base = self.setting.sample(rng)
                 near = [s for s in base if _name(s) not in sizes and {_name(s), f"diag({_name(s)})"} & touched]
-                others = [s for s in base if _name(s) not in sizes] if pairs else []
-                for says, values in _examples(base, near, others, rng):
-                    if (found := self.fails(kept, values)) is not None:
+                second = [s for s in base if _name(s) not in sizes] if pairs else []
+                for says, values in _examples(base, near, second, rng):
+                    if (found := self.fails(kept, others, values)) is not None:
                         return f"{found} where {says}"
         return None
 
-    def fails(self, kept: Setting, values: Mapping[Any, Any]) -> str | None:
+    def fails(self, kept: Setting, others: Sequence[checker.Statement], values: Mapping[Any, Any]) -> str | None:
         translation = self.translation
         model = complete_model(translation, values)
         try:
             if model is None:
                 return "an inverse in it does not exist" if self._undefined(kept, values) else None
-            others = [translation.statement(h.statement) for h in kept.hypotheses]
             if not all(true_in(other, translation.algebra, model) for other in others):
                 return None
             return None if true_in(self.goal, translation.algebra, model) else "false"
