@@ -18,7 +18,7 @@ from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
 from .han2022.growth import MOTION_DOMAIN, motion, motion_setting, simulate_next_order
 from .han2022.least_squares import random_classifier, rounding, snr
-from .han2022.renormalised_flow import FLOW_DOMAIN, flow
+from .han2022.renormalised_flow import FLOW_DOMAIN, flow, random_start, solved
 
 if TYPE_CHECKING:
     from ..numerics.models import Features
@@ -122,23 +122,13 @@ STEPS = 200  # of the coarsest of three grids, each of which halves the steps of
 
 def simulate_unprojected(values: Mapping[str, Any], seed: int) -> Comparison:
     """Largest relative deviation of the singular values from their equation, solved by scipy, as the steps shrink."""
-    import numpy as np
-    from scipy.integrate import solve_ivp
-
     from ..numerics import flow as flows
     from ..numerics import statistics
     from ..numerics.integrators import uniform_grid
     from ..numerics.models import Features
 
-    classes, per_class = values["C"], values["N"]
-    spread = np.random.default_rng(seed).uniform(-1, 1, classes - 1)
-    start = flows.whitened_features((3**spread).tolist(), per_class, values["p"], seed)
-    end, sizes = classes**2 * per_class / 2, {C: classes, N: per_class}
-
-    def rate(time: float, w: Any) -> Any:
-        return np.diag(evaluate(UNPROJECTED_RATES, {**sizes, snr.values: np.asarray(w)[:, None]}))
-
-    wanted = solve_ivp(rate, (0.0, end), sorted(3**spread, reverse=True), method="DOP853", rtol=1e-10).y[:, -1]
+    start, end = random_start(values, seed), values["C"] ** 2 * values["N"] / 2
+    wanted = solved(UNPROJECTED_RATES, statistics.snr_singular_values(start).numpy(), values, end)
     deviations = []
     for steps in (STEPS, 2 * STEPS, 4 * STEPS):
         last = flows.unprojected_flow(start, uniform_grid(end, steps)).value.states[-1]

@@ -160,7 +160,7 @@ def simulate(claim: Claim, budget: int, seed: int = 0) -> Evidence:
 def verify_claim(claim: Claim, store: Store | None, budget: int, seed: int = 0) -> Standing:
     """Evidence from both sides, from the store where it is current, else gathered afresh and stored."""
     started = time.perf_counter()
-    proof, certificate = _stored_proof(claim, store, seed)
+    proof, certificate, report = _stored_proof(claim, store, seed)
     if proof is None:
         proof, certificate = prove(claim, seed)
         _keep(store, Record(_key(claim, "proof", seed, 0), proof, certificate))
@@ -171,7 +171,7 @@ def verify_claim(claim: Claim, store: Store | None, budget: int, seed: int = 0) 
             piece = simulate(claim, budget, seed)
             _keep(store, Record(_key(claim, "property", seed, budget), piece))
         pieces.append(piece)
-    return _standing(claim, pieces, certificate, time.perf_counter() - started)
+    return _standing(claim, pieces, certificate, report, time.perf_counter() - started)
 
 
 def _keep(store: Store | None, record: Record) -> None:
@@ -181,15 +181,16 @@ def _keep(store: Store | None, record: Record) -> None:
 
 def _stored_proof(
     claim: Claim, store: Store | None, seed: int
-) -> tuple[Evidence, Mapping[str, Any] | None] | tuple[None, None]:
+) -> tuple[Evidence, Mapping[str, Any], checker.Report] | tuple[None, None, None]:
     """A stored proof counts only if its certificate is accepted now."""
     record = store.get(_key(claim, "proof", seed, 0)) if store is not None else None
     if record is None or record.evidence.outcome not in ("accepted", "partial") or record.certificate is None:
-        return None, None
+        return None, None, None
     try:
-        return _accepted(claim, accept(claim, record.certificate), record.evidence.seconds), record.certificate
+        report = accept(claim, record.certificate)
     except checker.Rejected:
-        return None, None
+        return None, None, None
+    return _accepted(claim, report, record.evidence.seconds), record.certificate, report
 
 
 def _stored_simulation(claim: Claim, store: Store | None, seed: int, budget: int) -> Evidence | None:
@@ -201,25 +202,32 @@ def _stored_simulation(claim: Claim, store: Store | None, seed: int, budget: int
 
 
 def _standing(
-    claim: Claim, pieces: Iterable[Evidence], certificate: Mapping[str, Any] | None, seconds: float
+    claim: Claim,
+    pieces: Iterable[Evidence],
+    certificate: Mapping[str, Any] | None,
+    report: checker.Report | None,
+    seconds: float,
 ) -> Standing:
+    """``report`` is the checker's on this certificate, if it was just replayed."""
     evidence = tuple(pieces)
-    accepted = certificate is not None and any(piece.outcome in ("accepted", "partial") for piece in evidence)
-    report = checker.check(certificate) if accepted else None
-    shown = certificate if accepted else None
-    return Standing(claim.id, verdict_of(evidence), claim.recorded, evidence, shown, report, seconds)
+    accepted = any(piece.outcome in ("accepted", "partial") for piece in evidence)
+    if certificate is None or not accepted:
+        return Standing(claim.id, verdict_of(evidence), claim.recorded, evidence, seconds=seconds)
+    report = report or checker.check(certificate)
+    return Standing(claim.id, verdict_of(evidence), claim.recorded, evidence, certificate, report, seconds)
 
 
 def standing(claim: Claim, store: Store | None = None, seed: int = 0) -> Standing:
     """Where a claim stands by what is on disk: the store, else the shipped certificate; nothing is computed."""
     started = time.perf_counter()
-    proof, certificate = _stored_proof(claim, store, seed)
+    proof, certificate, report = _stored_proof(claim, store, seed)
     pieces = [] if proof is None else [proof]
     if proof is None:
         shipped = shipped_certificate(claim.id)
         if shipped is not None:
             try:
-                pieces.append(_accepted(claim, accept(claim, shipped), time.perf_counter() - started))
+                report = accept(claim, shipped)
+                pieces.append(_accepted(claim, report, time.perf_counter() - started))
                 certificate = shipped
             except checker.Rejected as error:
                 pieces.append(Evidence("proof", "checker", "undecided", "none", 0.0, f"shipped certificate: {error}"))
@@ -228,7 +236,7 @@ def standing(claim: Claim, store: Store | None = None, seed: int = 0) -> Standin
         if piece is not None:
             pieces.append(piece)
             break
-    return _standing(claim, pieces, certificate, time.perf_counter() - started)
+    return _standing(claim, pieces, certificate, report, time.perf_counter() - started)
 
 
 # --------------------------------------------------------------------------------------------------- many claims

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from sympy.matrices.expressions.diagonal import DiagMatrix
 
 from ...theory import collapse, growth
 from ...theory.evaluation import evaluate
-from ...theory.proof.statement import AllOf, Decay, Equal, Equalisation, EqualShares, FirstIntegral, Growth
+from ...theory.proof.statement import AllOf, Decay, Equal, Equalisation, FirstIntegral, Growth
 from ...theory.symbols import C, N, frobenius_squared, ones, p, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
@@ -48,24 +48,21 @@ COLLAPSE = {name: FLOW[name] for name in (X_w, mu_Xw, Mbar_Xw, Sigma_TXw)} | {
 }
 collapse_setting = collapse.setting(flow, COLLAPSE_DOMAIN.ranges, COLLAPSE)
 diagonal = DiagMatrix(snr.values)
-spread, inverse = snr.left * diagonal**2 * snr.left.T / C, C * snr.left * diagonal.inv() * diagonal.inv() * snr.left.T
-limit_weights = snr.right * diagonal * snr.resolvent * snr.left.T
-limit_means = snr.left * diagonal * snr.right.T
+spread, inverse = snr.left * diagonal**2 * snr.left.T / C, collapse.pseudo_inverse(flow)
+best_weights = snr.right * diagonal * snr.resolvent * snr.left.T
 COLLAPSE_STATEMENT = AllOf(
     (
         Equal(Sigma_WXw, sp.Identity(p)),
         Equal(Sigma_BXw, spread),
         *collapse.penrose(spread, inverse),
         Equal(sp.Trace(inverse) / C, sp.Trace(diagonal.inv() * diagonal.inv())),
-        Equal(Mbar_Xw, limit_means),
-        Equal(limit_means.T * limit_means, snr.right * diagonal**2 * snr.right.T),
-        Equal(frobenius_squared(limit_means), sp.Trace(diagonal**2)),
+        Equal(Mbar_Xw, flow.means),
+        Equal(flow.means.T * flow.means, snr.right * diagonal**2 * snr.right.T),
+        Equal(frobenius_squared(flow.means), sp.Trace(diagonal**2)),
         Equal(snr.right * snr.right.T, sp.Identity(C) - ones(C) * ones(C).T / C),
-        Equal(W_Xw, limit_weights),
-        Equal(frobenius_squared(limit_weights), sp.Trace(diagonal**2 * snr.resolvent * snr.resolvent)),
-        Decay(w, RATE, PHI, N / 4, 4, 1 / w**2, 2, sp.S.One, C - 1),
-        EqualShares(w, RATE, PHI, N / 4, 4, w**2, 2, C - 1),
-        EqualShares(w, RATE, PHI, N / 4, 4, (w / (C + w**2)) ** 2, 2, C - 1),
+        Equal(W_Xw, best_weights),
+        Equal(frobenius_squared(best_weights), sp.Trace(diagonal**2 * snr.resolvent * snr.resolvent)),
+        *collapse.limits(motion),
     )
 )
 
@@ -163,22 +160,25 @@ def last_decades(path: Path) -> list[int]:
     return [len(path.times) - 1 - k * STEPS_PER_DECADE for k in (2, 1, 0)]
 
 
+def farthest(path: Path, scaled: Callable[[float, Any], Any], limit: float) -> list[float]:
+    """``scaled(t, w)`` over the last two decades, of the singular value for which it is farthest from its limit."""
+    found = [scaled(path.times[k], path.values[k]) for k in last_decades(path)]
+    worst = abs(found[-1] - limit).argmax()
+    return [float(each[worst]) for each in found]
+
+
 def simulate_growth(values: Mapping[str, Any], seed: int) -> Comparison:
     """(N/4) w^4 / t over the last two decades, of the singular value that is farthest from 1 at the end."""
     path = simulated_path(values, seed, long_time(values, seed))
-    scaled = values["N"] / 4 * path.values[1:] ** 4 / path.times[1:, None]
+    measured = farthest(path, lambda t, w: values["N"] / 4 * w**4 / t, 1.0)
     increasing = bool((path.values[1:] > path.values[:-1]).all())
-    worst = abs(scaled[-1] - 1).argmax()
-    measured = [float(scaled[k - 1, worst]) for k in last_decades(path)]
     return Comparison(measured if increasing else [math.nan] * 3, [1.0] * 3, 1e-2, converged=path.converged)
 
 
 def simulate_next_order(values: Mapping[str, Any], seed: int) -> Comparison:
     """(w^2 - 2 (t/N)^(1/2)) / (2 C) over the last two decades, of the value that is farthest from -1 at the end."""
     path = simulated_path(values, seed, long_time(values, seed))
-    scaled = (path.values**2 - 2 * (path.times[:, None] / values["N"]) ** 0.5) / (2 * values["C"])
-    worst = abs(scaled[-1] + 1).argmax()
-    measured = [float(scaled[k, worst]) for k in last_decades(path)]
+    measured = farthest(path, lambda t, w: (w**2 - 2 * (t / values["N"]) ** 0.5) / (2 * values["C"]), -1.0)
     return Comparison(measured, [-1.0] * 3, 2e-2, converged=path.converged)
 
 

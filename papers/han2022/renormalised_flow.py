@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 from sympy.matrices.expressions.diagonal import DiagMatrix
@@ -28,6 +28,9 @@ from .least_squares import (
     snr,
     weights,
 )
+
+if TYPE_CHECKING:
+    from ...numerics.models import Features
 
 epsilon = tangent_projection.EPSILON
 whitened = tangent_projection.whitened()
@@ -105,7 +108,7 @@ FLOW = {
 FLOW_DOMAIN = Domain((CLASSES, PER_CLASS, DIMENSION), (p >= C - 1, p <= C * (N - 1)))
 flow_setting = renormalised_flow.flow_setting(flow, FLOW_DOMAIN.ranges, FLOW)
 LEAST_SQUARES = Minimum(loss_X, (weights, bias), (W_X, b_X), least_X)
-RATES = diagonal * (C * sp.Identity(C - 1) + diagonal**2).inv() ** 2 / N
+RATES = diagonal * snr.resolvent**2 / N
 VELOCITY = snr.left * diagonal * (C * sp.Identity(C - 1) + diagonal**2).inv() ** 2 * snr.right.T * Y_plain / N
 
 
@@ -147,20 +150,40 @@ def simulate_projection(values: Mapping[str, Any], seed: int) -> Comparison:
     return Comparison(measured, theoretical, rounding(scale=float(moved.abs().max()) * start.values.numel()))
 
 
+def random_start(values: Mapping[str, Any], seed: int) -> Features:
+    """Whitened features with SNR singular values between a third and three."""
+    import numpy as np
+
+    from ...numerics import flow as flows
+
+    spread = np.random.default_rng(seed).uniform(-1, 1, values["C"] - 1)
+    return flows.whitened_features((3**spread).tolist(), values["N"], values["p"], seed)
+
+
+def solved(rates: Any, start: Any, values: Mapping[str, Any], end: float) -> Any:
+    """Singular values at the end, by scipy, that start from given ones and move by the diagonal of ``rates``."""
+    import numpy as np
+    from scipy.integrate import solve_ivp
+
+    def rate(time: float, w: Any) -> Any:
+        here = {C: values["C"], N: values["N"], snr.values: np.asarray(w)[:, None]}
+        return np.diag(evaluate(rates, here))
+
+    return solve_ivp(rate, (0.0, end), start, method="DOP853", rtol=1e-12, atol=1e-14).y[:, -1]
+
+
 def simulate_flow(values: Mapping[str, Any], seed: int) -> Comparison:
     """Loss, gradient and velocity at a random start; then features and singular values after some time.
 
     The theory's equation for the singular values is solved by scipy, that of the features by RK4 in feature space.
     """
     import numpy as np
-    from scipy.integrate import solve_ivp
 
     from ...numerics import flow as flows
     from ...numerics import losses, statistics
     from ...numerics.integrators import uniform_grid
 
-    spread = np.random.default_rng(seed).uniform(-1, 1, values["C"] - 1)
-    start = flows.whitened_features((3**spread).tolist(), values["N"], values["p"], seed)
+    start = random_start(values, seed)
     classes, per_class, one_hot = values["C"], values["N"], start.one_hot.numpy()
     state, sizes = start.values.numpy(), {C: classes, N: per_class, p: values["p"]}
     here = {**sizes, X: state, Y_plain: one_hot}
@@ -175,10 +198,7 @@ def simulate_flow(values: Mapping[str, Any], seed: int) -> Comparison:
     at_values = {**sizes, Y_plain: one_hot, snr.left: left, snr.right: right, snr.values: values_now[:, None]}
     end = classes**2 * per_class / 2
 
-    def rate(time: float, w: Any) -> Any:
-        return np.diag(evaluate(RATES, {**sizes, snr.values: np.asarray(w)[:, None]}))
-
-    later = solve_ivp(rate, (0.0, end), values_now, method="DOP853", rtol=1e-12, atol=1e-14).y[:, -1]
+    later = solved(RATES, values_now, values, end)
     expected = state + left * (later - values_now) @ right.T @ one_hot
     coarse, fine = (
         flows.central_path_flow(start, grid).value.states[-1].numpy()

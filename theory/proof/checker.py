@@ -1241,12 +1241,13 @@ def power_of_interval(x: Interval, exponent: int) -> Interval:
     return (ZERO, max(most, least)) if exponent % 2 == 0 else (negative((ZERO, least))[0], most)
 
 
-def exponential_of(x: Interval) -> Interval:
+def exponential_of(x: Interval, bound: Callable[[Fraction, bool], Fraction] = exponential) -> Interval:
+    """e^x, or another positive function that increases, by its bounds from below and above at a number."""
     spend(60)
     low, high = x
     least, most = Fraction(-MOST_EXPONENTIAL), Fraction(MOST_EXPONENTIAL)
-    below = ZERO if low[0] or low[1] < least else rounded(exponential(min(low[1], most), False), False)
-    above = ABOVE if high[0] or high[1] > most else rounded(exponential(max(high[1], least), True), True)
+    below = ZERO if low[0] or low[1] < least else rounded(bound(min(low[1], most), False), False)
+    above = ABOVE if high[0] or high[1] > most else rounded(bound(max(high[1], least), True), True)
     return below, above
 
 
@@ -1259,12 +1260,7 @@ def relative_exponential(x: Fraction, up: bool) -> Fraction:
 
 def relative_exponential_of(x: Interval) -> Interval:
     """(e^x - 1)/x, which is 1 at 0 and increases."""
-    spend(60)
-    low, high = x
-    least, most = Fraction(-MOST_EXPONENTIAL), Fraction(MOST_EXPONENTIAL)
-    below = ZERO if low[0] or low[1] < least else rounded(relative_exponential(min(low[1], most), False), False)
-    above = ABOVE if high[0] or high[1] > most else rounded(relative_exponential(max(high[1], least), True), True)
-    return below, above
+    return exponential_of(x, relative_exponential)
 
 
 def logarithm_of(x: Interval, positive: bool = False) -> Interval:
