@@ -1,4 +1,4 @@
-"""Simulation of neural collapse: features, frames, statistics, losses and flows as batched tensors.
+"""Simulation of neural collapse: features, frames, statistics, losses, flows and descent as batched tensors.
 
 This side knows no closed form of the theory. What it finds, it finds by sampling and numerical linear
 algebra, so that its agreement with `tightframe.theory` is evidence. Submodules load on first use: importing
@@ -6,7 +6,8 @@ the package does not import torch.
 
 >>> from tightframe import numerics
 >>> numerics.__all__
-['flow', 'frames', 'integrators', 'linalg', 'losses', 'models', 'shapes', 'solution', 'statistics']
+['columns', 'deep_linear', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'lbfgs', 'linalg', 'losses',
+ 'minimisation', 'models', 'shapes', 'solution', 'statistics']
 """
 
 from __future__ import annotations
@@ -17,9 +18,41 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import flow, frames, integrators, linalg, losses, models, shapes, solution, statistics
+    from . import (
+        columns,
+        deep_linear,
+        descent,
+        flow,
+        frames,
+        initialisers,
+        integrators,
+        lbfgs,
+        linalg,
+        losses,
+        minimisation,
+        models,
+        shapes,
+        solution,
+        statistics,
+    )
 
-__all__ = ["flow", "frames", "integrators", "linalg", "losses", "models", "shapes", "solution", "statistics"]
+__all__ = [
+    "columns",
+    "deep_linear",
+    "descent",
+    "flow",
+    "frames",
+    "initialisers",
+    "integrators",
+    "lbfgs",
+    "linalg",
+    "losses",
+    "minimisation",
+    "models",
+    "shapes",
+    "solution",
+    "statistics",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from tightframe.numerics.deep_linear import DeepLinearUFM
 from tightframe.numerics.frames import partial_isometry
 from tightframe.numerics.models import FeatureModel, Features
 from torch import Tensor
@@ -46,6 +47,20 @@ def feature_models(
     dimension = draw(st.integers(1, most))
     scales = st.sampled_from([0.3, 1.0, 4.0])
     return FeatureModel(sizes, dimension, mean_scale=draw(scales), within_scale=draw(scales))
+
+
+@st.composite
+def deep_linear_models(draw: st.DrawFn, losses: tuple[str, ...] = ("mse", "ce"), depth: int = 4) -> DeepLinearUFM:
+    """Specs of deep linear models: widths below and above K and N, unequal decays, bias and label encodings or not."""
+    counts, layers = draw(class_counts(most=5, classes=4)), draw(st.integers(1, depth))
+    widths = tuple(draw(st.lists(st.integers(1, 7), min_size=layers, max_size=layers)))
+    sizes = st.sampled_from([1e-3, 5e-3, 2e-2, 0.1])
+    decays = tuple(draw(st.lists(sizes, min_size=layers + 1, max_size=layers + 1)))
+    loss, encoding = draw(st.sampled_from(losses)), None
+    if draw(st.booleans()):
+        rows = normal_matrix(draw(st.integers(2, 4)), len(counts), draw(seeds()))
+        encoding = tuple(map(tuple, (torch.softmax(rows, 0) if loss == "ce" else rows).tolist()))
+    return DeepLinearUFM(counts, widths, layers, decays, draw(st.booleans()), loss, encoding)
 
 
 # What a law needs beside the features, built from a seed.

@@ -1,0 +1,305 @@
+"""Gradient descent with momentum on deep linear models, many runs at once, by hand-written gradients.
+
+The iteration is that of torch.optim.SGD with the decays inside the loss: V <- momentum V + grad f, x <- x - rate V,
+with V = 0 before the first step. With the squared error it runs in K + min(d, N - K) columns, exactly: see `columns`.
+Statistics along a run are one batch over its checkpoints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from .columns import Columns, reduced_columns
+from .deep_linear import DeepLinearUFM, Factors, value_and_gradient
+from .linalg import svd
+from .shapes import check_finite, check_scale, check_size
+from .solution import Result, Solution
+
+__all__ = ["Checkpoints", "DescentStats", "gradient_descent", "measured_descent"]
+
+CHUNK = 2**18  # numbers in a batch of measured checkpoints, 2 MiB in float64: the size of a cache; measured best
+TOLERANCE = 1e-6  # of the scaled gradient norm: f is within about 1e-12 f_0 of a critical value
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoints:
+    """Points of a run after some iterations (T,), as one batch (T, ...).
+
+    `coordinates` are the features G (T, ..., d, C) in the columns of the run; `factors` spells them out as H (T, ...,
+    d, N), or as class means where the run has no others, and costs that much memory.
+    """
+
+    iterations: Tensor
+    weights: tuple[Tensor, ...]
+    coordinates: Tensor
+    bias: Tensor | None
+    columns: Columns
+
+    @property
+    def factors(self) -> Factors:
+        """The points themselves."""
+        collapsed = self.columns.basis is not None and self.columns.basis.shape[-1] == 0
+        features = self.class_means if collapsed else self.columns.features(self.coordinates)
+        return Factors(self.weights, features, self.bias)
+
+    @property
+    def product(self) -> Tensor:
+        """W = W_M ... W_1, (T, ..., R, d)."""
+        return Factors(self.weights, self.coordinates, self.bias).product
+
+    @property
+    def class_means(self) -> Tensor:
+        """(T, ..., d, K)."""
+        return self.columns.class_means(self.coordinates)
+
+    @property
+    def nc1(self) -> Tensor:
+        """tr(Sigma_W Sigma_B^+) / K (T, ...), as `statistics.nc1_pinv` has it, without the N columns.
+
+        Zero where Sigma_B = 0.
+        """
+        counts, samples = self.columns.class_counts, self.columns.samples
+        weights = self.coordinates.new_tensor(counts) / samples
+        means = self.class_means
+        between = (means - (means * weights).sum(dim=-1, keepdim=True)) * weights.sqrt()
+        u, s, _ = svd(between)
+        rank = min(len(counts) - 1, means.shape[-2])
+        u, s = u[..., :rank], s[..., :rank]
+        kept = s > max(means.shape[-2:]) * torch.finfo(s.dtype).eps * s[..., :1]
+        inverse = torch.where(kept, 1 / s, 0).unsqueeze(-1)
+        projected = inverse * (u.mT @ self.columns.within(self.coordinates))
+        return projected.square().sum(dim=(-2, -1)) / (samples * len(counts))
+
+
+@dataclass(frozen=True, eq=False)
+class DescentStats:
+    """Loss and scaled gradient norm (...) at the last iteration, and the last checkpoint where every run is finite.
+
+    The norm is `DeepLinearUFM.gradient_norm`.
+    """
+
+    iterations: int
+    loss: Tensor
+    gradient_norm: Tensor
+    finite_until: int
+
+
+def gradient_descent(
+    model: DeepLinearUFM,
+    start: Factors,
+    iterations: int,
+    rate: float,
+    momentum: float = 0.0,
+    record: int | None = None,
+    decays: Tensor | None = None,
+    tolerance: float = TOLERANCE,
+) -> Solution[Checkpoints, DescentStats]:
+    """`iterations` steps of gradient descent from the start (...), every run of the batch for itself.
+
+    Checkpoints are the start, every `record`-th iteration and the last; by default only the two. `decays` (..., M + 1)
+    stand in for those of the model, so that runs may differ in them; they broadcast with the start. A start with K
+    columns of features is a collapsed one and runs on the class means. Outside autograd.
+
+    Converged means that every run ends where the scaled gradient norm is at most `tolerance`; all iterations are made
+    in any case. Raises ValueError for a start of another model, one that is not finite, or a rate or momentum that is
+    not finite and >= 0.
+
+    >>> from tightframe.numerics import descent, initialisers
+    >>> from tightframe.numerics.deep_linear import DeepLinearUFM
+    >>> model = DeepLinearUFM((20, 10), widths=5, depth=1, decays=0.005)
+    >>> start = initialisers.gaussian(model, seed=0, scale=0.5)
+    >>> solution = descent.gradient_descent(model, start, 3000, rate=0.1, momentum=0.9, record=1000)
+    >>> solution.value.iterations.tolist(), [f"{x:.6f}" for x in model.objective(solution.value.factors).tolist()]
+    ([0, 1000, 2000, 3000], ['0.911042', '0.037424', '0.037422', '0.037422'])
+    """
+    engine = _Engine(model, start, iterations, rate, momentum, record, decays)
+    (checkpoints,) = engine.run(len(engine.kept))
+    return Solution(checkpoints, *engine.outcome(tolerance))
+
+
+def measured_descent(
+    model: DeepLinearUFM,
+    start: Factors,
+    iterations: int,
+    rate: float,
+    measure: Callable[[Checkpoints], Mapping[str, Tensor]],
+    momentum: float = 0.0,
+    record: int = 1,
+    decays: Tensor | None = None,
+    tolerance: float = TOLERANCE,
+) -> Solution[dict[str, Tensor], DescentStats]:
+    """`gradient_descent` that keeps of its checkpoints only what `measure` says of them: named tensors (T, ...).
+
+    `measure` sees them in batches of bounded memory and treats each for itself; "iterations" is added.
+
+    >>> from tightframe.numerics import descent, initialisers
+    >>> from tightframe.numerics.deep_linear import DeepLinearUFM
+    >>> model = DeepLinearUFM((20, 10), widths=5, depth=1, decays=0.005)
+    >>> start = initialisers.gaussian(model, seed=0, scale=0.5)
+    >>> solution = descent.measured_descent(model, start, 400, 0.1, lambda c: {"NC1": c.nc1}, momentum=0.9, record=200)
+    >>> [f"{x:.1e}" for x in solution.value["NC1"].tolist()]
+    ['4.1e+00', '2.6e-03', '6.0e-06']
+    """
+    engine = _Engine(model, start, iterations, rate, momentum, record, decays)
+    measured = [
+        {"iterations": chunk.iterations, **{name: values.clone() for name, values in measure(chunk).items()}}
+        for chunk in engine.run(engine.rows)
+    ]
+    value = {name: torch.cat([each[name] for each in measured]) for name in measured[0]}
+    return Solution(value, *engine.outcome(tolerance))
+
+
+class _Engine:
+    """The state of a descent: all parameters of all runs in one flat tensor, all velocities in another."""
+
+    def __init__(
+        self,
+        model: DeepLinearUFM,
+        start: Factors,
+        iterations: int,
+        rate: float,
+        momentum: float,
+        record: int | None,
+        decays: Tensor | None,
+    ) -> None:
+        model.check(start)
+        check_size("iterations", iterations, least=0)
+        check_scale("rate", rate)
+        check_scale("momentum", momentum)
+        if record is not None:
+            check_size("record", record)
+        for number, tensor in enumerate(start.tensors):
+            check_finite(f"tensor {number} of the start", tensor)
+        self.model, self.rate, self.momentum = model, rate, momentum
+        lam = model.decay_tensor(start.features, decays)
+        batch = torch.broadcast_shapes(start.batch, lam.shape[:-1])
+        start = start.map(lambda tensor: tensor.expand(*batch, *tensor.shape[-2:]))
+        self.batch, self.decays = batch, lam
+        if model.loss == "mse" and start.features.shape[-1] == model.samples != model.classes:
+            encoding = model.encoded(start.features)
+            self.columns, values = reduced_columns(model.class_counts, encoding, start.features)
+        else:
+            self.columns, values = model.columns(start.features)
+        self.kept = sorted({*range(0, iterations, record or max(iterations, 1)), iterations})
+        self.finite_until = -1
+        # one matrix after the other, each for all runs, so that every matrix of every run is contiguous
+        tensors = replace(start, features=values).tensors
+        self.shapes = [torch.Size((*batch, *tensor.shape[-2:])) for tensor in tensors]
+        self.state = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        self.velocity = torch.zeros_like(self.state)
+
+    def views(self, flat: Tensor, lead: tuple[int, ...], batch: tuple[int, ...]) -> list[Tensor]:
+        """The matrices of a flat state (*lead, size), each of shape (*lead, *batch, rows, columns)."""
+        parts = flat.split([shape.numel() for shape in self.shapes], dim=-1)
+        return [part.view(*lead, *batch, *shape[-2:]) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def point(self, tensors: list[Tensor]) -> Factors:
+        depth = self.model.depth
+        return Factors(tuple(tensors[:depth]), tensors[depth], tensors[-1] if self.model.bias else None)
+
+    @property
+    def rows(self) -> int:
+        """As many checkpoints as fit a cache."""
+        return max(1, CHUNK // self.state.numel())
+
+    def run(self, rows: int) -> Iterator[Checkpoints]:
+        """Makes all iterations; yields the checkpoints, `rows` at a time, in a buffer that is used again."""
+        with torch.no_grad():
+            step, now = self._stepper(), 0
+            buffer = self.state.new_empty(min(rows, len(self.kept)), self.state.numel())
+            for first in range(0, len(self.kept), rows):
+                kept = self.kept[first : first + rows]
+                states = buffer[: len(kept)]
+                for row, target in zip(states, kept, strict=True):
+                    for _ in range(target - now):
+                        step()
+                    now = target
+                    row.copy_(self.state)
+                self._watch(states, kept)
+                point = self.point(self.views(states, (len(kept),), self.batch))
+                index = torch.tensor(kept, device=states.device)
+                yield Checkpoints(index, point.weights, point.features, point.bias, self.columns)
+
+    def _watch(self, states: Tensor, kept: list[int]) -> None:
+        """Notes the last checkpoint that is finite; a state that is not finite never becomes so again."""
+        if bool(torch.isfinite(states[-1]).all()):
+            self.finite_until = kept[-1]
+        elif bool(torch.isfinite(states[0]).all()):
+            finite = torch.isfinite(states).all(dim=-1).tolist()
+            self.finite_until = kept[finite.index(False) - 1]
+
+    def outcome(self, tolerance: float) -> tuple[Result, DescentStats]:
+        point = self.point(self.views(self.state, (), self.batch))
+        value, gradient = value_and_gradient(point, self.columns, self.decays)
+        norm = self.model.gradient_norm(_in_samples(gradient, self.columns), self.decays)
+        converged = bool((norm <= tolerance).all())
+        stats = DescentStats(self.kept[-1], value, norm, self.finite_until)
+        return Result.CONVERGED if converged else Result.NOT_CONVERGED, stats
+
+    def _stepper(self) -> Callable[[], None]:
+        """One iteration, in place. The products are those of `value_and_gradient`, into tensors made once."""
+        model, columns, momentum = self.model, self.columns, self.momentum
+        depth, single = model.depth, math.prod(self.batch) == 1
+        batch = () if single else (math.prod(self.batch),)
+        point, velocity = self.views(self.state, (), batch), self.views(self.velocity, (), batch)
+        weights, values, v_weights, v_values = point[:depth], point[depth], velocity[:depth], velocity[depth]
+        multiply, accumulate = (torch.mm, Tensor.addmm_) if single else (torch.bmm, Tensor.baddbmm_)
+        lefts = [weights[-1]] * depth
+        for m in range(depth - 2, -1, -1):
+            lefts[m] = values.new_empty(*batch, model.outputs, weights[m].shape[-1])
+        rights = [torch.empty_like(left) for left in lefts]
+        outputs = values.new_empty(*batch, model.outputs, values.shape[-1])
+        transposed = [tensor.mT for tensor in (*weights, values)]
+        lefts_t = [left.mT for left in lefts]
+        share, squared = 1 / model.samples, model.loss == "mse"
+        targets = columns.targets.expand_as(outputs)
+        roots = columns.roots.unsqueeze(-1).expand(*batch, -1, 1)
+        decay = self._decay_terms(batch)
+
+        def step() -> None:
+            for m in range(depth - 2, -1, -1):
+                multiply(lefts[m + 1], weights[m], out=lefts[m])
+            multiply(lefts[0], values, out=outputs)
+            if model.bias:
+                outputs.add_(point[-1] * columns.roots)
+            error = outputs.sub_(targets) if squared else columns.residual(outputs)
+            if depth == 1:
+                accumulate(v_weights[0], error, transposed[1], beta=momentum, alpha=share)
+            else:
+                multiply(error, transposed[depth], out=rights[0])
+                for m in range(depth - 1):
+                    accumulate(v_weights[m], lefts_t[m + 1], rights[m], beta=momentum, alpha=share)
+                    multiply(rights[m], transposed[m], out=rights[m + 1])
+                v_weights[-1].mul_(momentum).add_(rights[-1], alpha=share)
+            accumulate(v_values, lefts_t[0], error, beta=momentum, alpha=share)
+            if model.bias:
+                accumulate(velocity[-1], error, roots, beta=momentum, alpha=share)
+            if isinstance(decay, float):
+                self.velocity.add_(self.state, alpha=decay)
+            else:
+                self.velocity.addcmul_(self.state, decay)
+            self.state.add_(self.velocity, alpha=-self.rate)
+
+        return step
+
+    def _decay_terms(self, batch: tuple[int, ...]) -> float | Tensor:
+        """The decay of every entry of the state; one number where all have the same."""
+        first = float(self.decays.flatten()[0])
+        if not self.model.bias and bool((self.decays == first).all()):
+            return first
+        terms = torch.zeros_like(self.state)
+        lam = self.decays.expand(*self.batch, -1).reshape(*batch, -1, 1, 1)
+        for m, view in enumerate(self.views(terms, (), batch)[: self.model.depth + 1]):
+            view.copy_(lam[..., m, :, :].expand_as(view))
+        return terms
+
+
+def _in_samples(gradient: Factors, columns: Columns) -> Factors:
+    """The gradient with features of N columns, of the same norm."""
+    spare = columns.samples - gradient.features.shape[-1]
+    return replace(gradient, features=torch.nn.functional.pad(gradient.features, (0, spare)))

@@ -1,0 +1,155 @@
+"""Rows 1 and 2: gradient descent on deep linear models as in Dang et al. 2023, without and with metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from run import Comparison, Contender
+from tightframe.numerics import descent, initialisers, minimisation
+from tightframe.numerics.deep_linear import DeepLinearUFM, Factors
+from tightframe.numerics.descent import Checkpoints
+from torch import Tensor
+
+COUNTS, WIDTH, DECAY, RATE, MOMENTUM = (200, 100, 50, 50), 64, 5e-4, 0.1, 0.9
+DEPTHS = (1, 3, 6)
+ITERATIONS = 1000  # the paper makes 30000
+NAMES = ("NC1", "NC2 of W", "NC2 of H", "NC3")
+
+
+def experiment(depth: int) -> tuple[DeepLinearUFM, Factors]:
+    model = DeepLinearUFM(COUNTS, WIDTH, depth, DECAY)
+    return model, initialisers.gaussian(model, seed=0)
+
+
+def plain(
+    start: Factors,
+    iterations: int,
+    dtype: torch.dtype = torch.float32,
+    watch: Callable[[list[Tensor], Tensor], object] | None = None,
+) -> list[Tensor]:
+    """The loop as one writes it: one run, autograd, torch.optim.SGD, all columns. `watch` sees (W_1, ..., H) and W."""
+    parameters = [tensor.to(dtype).clone().requires_grad_(True) for tensor in start.tensors]
+    targets = torch.repeat_interleave(torch.eye(len(COUNTS), dtype=dtype), torch.tensor(COUNTS), dim=1)
+    optimiser = torch.optim.SGD(parameters, lr=RATE, momentum=MOMENTUM)
+    for _ in range(iterations):
+        optimiser.zero_grad()
+        outputs = parameters[-1]
+        for weight in parameters[:-1]:
+            outputs = weight @ outputs
+        loss = (outputs - targets).square().sum() / (2 * sum(COUNTS))
+        loss = loss + DECAY / 2 * sum((parameter.square().sum() for parameter in parameters), torch.zeros(()))
+        loss.backward()
+        optimiser.step()
+        if watch is not None:
+            with torch.no_grad():
+                watch(parameters, targets)
+    return [parameter.detach() for parameter in parameters]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What W W^T, Hbar^T Hbar and W Hbar tend to; here the minimum, found by direct minimisation."""
+
+    grams: tuple[Tensor, Tensor, Tensor]
+
+    @classmethod
+    def of(cls, model: DeepLinearUFM) -> Frame:
+        best = minimisation.global_minimum(model, seed=0, tolerance=1e-13).value.best
+        return cls(grams(best.product, best.features))
+
+    def distances(self, product: Tensor, means: Tensor) -> list[Tensor]:
+        """|| A/||A|| - B/||B|| ||_F for each of the three."""
+        unit = [(a / a.norm(), b) for a, b in zip(self.grams, grams(product, means), strict=True)]
+        return [torch.linalg.matrix_norm(b / torch.linalg.matrix_norm(b, keepdim=True) - a.to(b)) for a, b in unit]
+
+
+def grams(product: Tensor, means: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return product @ product.mT, means.mT @ means, product @ means
+
+
+def plain_metrics(parameters: list[Tensor], one_hot: Tensor, frame: Frame) -> list[Tensor]:
+    """NC1 by the covariances and a pseudo-inverse; the distances."""
+    features, product = parameters[-1], parameters[-2]
+    for weight in reversed(parameters[:-2]):
+        product = product @ weight
+    counts = one_hot.sum(1)
+    means = features @ one_hot.T / counts
+    within = features - means @ one_hot
+    centred = means - features.mean(1, keepdim=True)
+    sigma_w = within @ within.T / features.shape[1]
+    sigma_b = (centred * counts) @ centred.T / features.shape[1]
+    nc1 = torch.trace(sigma_w @ torch.linalg.pinv(sigma_b, rtol=1e-5)) / len(counts)
+    return [nc1, *frame.distances(product, means)]
+
+
+def measures(frame: Frame) -> Callable[[Checkpoints], dict[str, Tensor]]:
+    def measure(checkpoints: Checkpoints) -> dict[str, Tensor]:
+        distances = frame.distances(checkpoints.product, checkpoints.class_means)
+        return dict(zip(NAMES, [checkpoints.nc1, *distances], strict=True))
+
+    return measure
+
+
+def difference(actual: list[Tensor], expected: list[Tensor]) -> float:
+    return max(float((a - b).abs().max()) for a, b in zip(actual, expected, strict=True))
+
+
+def trajectories(depth: int) -> Comparison:
+    model, start = experiment(depth)
+    exact = plain(start, ITERATIONS, torch.float64)
+    end = descent.gradient_descent(model, start, ITERATIONS, RATE, MOMENTUM).value.factors.map(lambda x: x[-1])
+    return Comparison(
+        1,
+        f"{ITERATIONS} iterations of SGD, deep linear MSE, M = {depth}",
+        "the largest difference of an entry of the factors from torch.optim.SGD in float64 at the end",
+        "27 (M = 1), 14 (M = 3), 11 (M = 6), to 1e-12",
+        (
+            Contender(
+                "plain loop, float32 autograd",
+                lambda: plain(start, ITERATIONS),
+                difference(plain(start, ITERATIONS), exact),
+            ),
+            Contender("plain loop, float64 autograd", lambda: plain(start, ITERATIONS, torch.float64), 0.0),
+            Contender(
+                "`gradient_descent`, float64",
+                lambda: descent.gradient_descent(model, start, ITERATIONS, RATE, MOMENTUM),
+                difference(list(end.tensors), exact),
+            ),
+        ),
+    )
+
+
+def with_metrics(depth: int) -> Comparison:
+    model, start = experiment(depth)
+    frame = Frame.of(model)
+
+    def baseline(dtype: torch.dtype = torch.float32) -> Tensor:
+        rows: list[list[Tensor]] = []
+        plain(start, ITERATIONS, dtype, lambda parameters, y: rows.append(plain_metrics(parameters, y, frame)))
+        return torch.stack([torch.stack(row) for row in rows])
+
+    def ours() -> dict[str, Tensor]:
+        return descent.measured_descent(model, start, ITERATIONS, RATE, measures(frame), MOMENTUM).value
+
+    exact, measured = baseline(torch.float64), ours()
+    table = torch.stack([measured[name][1:] for name in NAMES], dim=1)
+    return Comparison(
+        2,
+        f"{ITERATIONS} iterations with NC1, NC2 of W and H, and NC3 at each, M = {depth}",
+        "the largest relative error of a metric at any iteration, against the plain loop in float64",
+        "30",
+        (
+            Contender("plain loop, float32", baseline, float((baseline().double() / exact - 1).abs().max())),
+            Contender("`measured_descent`, float64", ours, float((table / exact - 1).abs().max())),
+        ),
+    )
+
+
+def comparisons() -> Iterator[Comparison]:
+    """K = 4, n = 200, 100, 50, 50, d = 64, decay 5e-4, rate 0.1, momentum 0.9."""
+    for depth in DEPTHS:
+        yield trajectories(depth)
+    for depth in DEPTHS:
+        yield with_metrics(depth)
