@@ -144,7 +144,8 @@ def compared(b: Array, depth: int) -> Signs:
         logs = np.log(b) + math.log(depth)
     gap = depth * logs - ((depth - 1) * math.log(depth - 1) if depth > 1 else 0.0)
     signs = np.sign(gap).astype(np.int8)
-    close = np.flatnonzero(np.abs(gap) <= UNDECIDED * depth * (np.abs(logs) + 2 * math.log(depth) + 1))
+    bound = UNDECIDED * depth * (np.abs(logs) + 2 * math.log(depth) + 1)
+    close = np.flatnonzero(np.isfinite(gap) & (np.abs(gap) <= bound))
     known: dict[float, int] = {}
     for index in close:
         number = float(b.flat[index])
