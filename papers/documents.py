@@ -55,6 +55,17 @@ class Checked:
             return ()
         hypotheses = [entry["name"] for entry in self.certificate["hypotheses"]]
         entries = {entry["name"]: entry for entry in self.certificate["steps"]}
+        if name == list(entries)[-1] and self.report is not None:
+            return self._last(name, hypotheses, entries)
+        return self._named(name, hypotheses, entries)
+
+    def _last(self, name: str, hypotheses: list[str], entries: Mapping[str, Any]) -> tuple[str, ...]:
+        """The statement of the last step must have a meaning: that rests on what no step names."""
+        used = [hypothesis for hypothesis, _, flag in self.report.hypotheses if flag] if self.report else []
+        named = {other for step in entries for other in self._named(step, hypotheses, entries)}
+        return (*self._named(name, hypotheses, entries), *(other for other in used if other not in named))
+
+    def _named(self, name: str, hypotheses: list[str], entries: Mapping[str, Any]) -> tuple[str, ...]:
         found: dict[str, None] = {}
         pending = list(_named(entries[name]["data"], {*hypotheses, *entries})) if name in entries else []
         seen: set[str] = set()
