@@ -62,7 +62,7 @@ class Checked:
     def _last(self, name: str, hypotheses: list[str], entries: Mapping[str, Any]) -> tuple[str, ...]:
         """The statement of the last step must have a meaning: that rests on what no step names."""
         used = [hypothesis for hypothesis, _, flag in self.report.hypotheses if flag] if self.report else []
-        named = {other for step in entries for other in self._named(step, hypotheses, entries)}
+        named = {other for step in self.steps for other in self._named(step, hypotheses, entries)}
         return (*self._named(name, hypotheses, entries), *(other for other in used if other not in named))
 
     def _named(self, name: str, hypotheses: list[str], entries: Mapping[str, Any]) -> tuple[str, ...]:
