@@ -16,6 +16,8 @@ from ..evidence import Comparison, Kind, Verdict
 if TYPE_CHECKING:
     from ...numerics.deep_linear import DeepLinearUFM, Factors
 
+VERSION = "2301.00437"
+
 CLASSES = Parameter(balance.K, integers(2), "number of classes")
 SAMPLES = Parameter(balance.N, integers(1), "samples in all", sampled_to=30)
 ENOUGH = balance.N >= balance.K
@@ -120,6 +122,7 @@ CLAIMS = (
         lambda: balance.balanced(layers, layers_setting),
         simulate_balance,
         Verdict.PROVED,
+        version=VERSION,
         locator="section 3",
         notes="A is any layer above another one, B: P is the product of the layers above A, R that of the layers below "
         "B and the features. With A = W_1 and B = H, R is the identity. The bias may be any, critical or not; of the "
@@ -135,6 +138,7 @@ CLAIMS = (
         lambda: balance.ridge_regression(features, features_setting),
         simulate_ridge,
         Verdict.PROVED,
+        version=VERSION,
         locator="section 3",
         notes="W is the product of all layers, whatever it is: only the gradient in the features has to vanish.",
     ),

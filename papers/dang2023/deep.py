@@ -15,7 +15,7 @@ from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..evidence import Comparison, Kind, Verdict
 from ..prediction import Input, Prediction, to_float
-from .critical_points import CLASSES, ENOUGH, SAMPLES, class_counts
+from .critical_points import CLASSES, ENOUGH, SAMPLES, VERSION, class_counts
 
 SIZES = Input("n", integers(1), "class sizes", many=True)
 POSITIVE = reals(0, open=True)
@@ -154,6 +154,7 @@ CLAIMS = (
         lambda: deep_linear.attained(setting),
         simulate_reduction,
         Verdict.SUPPORTED,
+        version=VERSION,
         locator="section 4",
         notes="What is proved: at balanced factors with product p = N lambda_H x^M and ridge features, x a root of the "
         "stationarity equation, a class adds (n/(2N)) g_b(x) to f. The M + 1 decay terms of a class are equal there.",
@@ -169,6 +170,7 @@ CLAIMS = (
         lambda: deep_linear.lengths_attained(setting),
         simulate_lengths,
         Verdict.SUPPORTED,
+        version=VERSION,
         locator="section 4",
         notes="What is proved: the lengths p/(p + N lambda_H) and p/(p + N lambda_H)^2 in terms of x.",
         beyond="that the global minima are these, which is simulated",

@@ -19,7 +19,7 @@ from ...theory.symbols import integers, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..evidence import Comparison, Kind, Verdict
-from .critical_points import CLASSES, ENOUGH, SAMPLES, class_counts
+from .critical_points import CLASSES, ENOUGH, SAMPLES, VERSION, class_counts
 from .deep import LENGTHS_PREDICTION
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ CLAIMS = (
         lambda: factorisation.minimisers(problem, setting, LENGTHS),
         simulate_lengths,
         Verdict.PROVED,
+        version=VERSION,
         locator="section 4",
         notes="B, D, E are diagonal here, and R = diag(n_1, ..., n_K)^(-1/2): the labels are Y = R^(-1) V^T. Entry by "
         "entry n_k^(1/2) = b_k^2/tau + N tau lambda_W d_k, so that b_k^2 = s_k^2 = tau n_k^(1/2) - N lambda_H where "
@@ -156,6 +157,7 @@ CLAIMS = (
         lambda: factorisation.minimisers(problem, setting, ALIGNMENT),
         simulate_alignment,
         Verdict.PROVED,
+        version=VERSION,
         locator="section 4",
         notes="W_0 = tau R^(-1) Hbar^T says w_k = (n_k lambda_H/lambda_W)^(1/2) hbar_k; B and R are diagonal.",
     ),
@@ -169,6 +171,7 @@ CLAIMS = (
         lambda: factorisation.collapse_of_a_class(case, class_setting),
         simulate_collapse,
         Verdict.PROVED,
+        version=VERSION,
         locator="section 4",
         notes="k is the unit vector of the class, beta the length of its row of W. Of the two terms that make up n_k - "
         "N^2 lambda_W lambda_H the first is positive exactly where beta is, and then delta = 1 and the second is zero; "
@@ -184,6 +187,7 @@ CLAIMS = (
         lambda: factorisation.small_decays(ROOT.symbol, INVERSE.symbol, SAMPLES.symbol, small_setting),
         simulate_small_decays,
         Verdict.PROVED,
+        version=VERSION,
         locator="section 4",
         notes="By imbalanced-lengths s_k^2 = a - N/t, for a = n_k^(1/2) and lambda_W = lambda_H = 1/t, and "
         " |hbar_k|^2 = s_k^2/n_k. For M layers the scalar problem gives x^(M+1) ~ M/b, hence ratios "

@@ -11,6 +11,7 @@ from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..evidence import Comparison, Kind, Verdict
 from ..prediction import Input, Prediction, to_float
+from .critical_points import VERSION
 
 problem = scalar_problem.scalar_problem()
 DEPTH = Parameter(scalar_problem.M, integers(1), "number of layers M")
@@ -82,6 +83,7 @@ CLAIMS = (
         lambda: scalar_problem.minimisers(problem, setting),
         simulate,
         Verdict.PROVED,
+        version=VERSION,
         locator="section 3",
         notes="The larger root is the one with r^M >= M - 1. It exists for b <= beta_M and not beyond: the slope "
         "M x^(M-1) / (1 + x^M)^2 is beta_M at x^M = M - 1 and decreases to zero from there. Any positive x exceeds "
