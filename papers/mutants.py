@@ -29,7 +29,8 @@ from . import registry
 from .claim import Claim
 from .verification import spread
 
-DRAWS = 6  # exact examples in which a mutant is evaluated
+# Exact examples in which a mutant is evaluated; of scalars, which are cheap and differ less from their mutants, more.
+DRAWS, SCALAR_DRAWS = 6, 60
 SHORT = Star(
     limits=Limits(seconds=2.0, columns=800)
 )  # most mutants are false: looking longer for proofs of them finds nothing
@@ -71,6 +72,7 @@ class Court:
         for step in derivation.steps[:-1]:
             self.proving.take(step.name, step.says, step.by)
         self.grafts = 0
+        self.draws = DRAWS if self.translation.algebra.letters else SCALAR_DRAWS
 
     # ---- one changed statement
     def judge(self, mutant: Mutant) -> Trial:
@@ -102,11 +104,11 @@ class Court:
     def witness(self, statement: checker.Statement) -> str | None:
         """Where the statement is false, or has no meaning because an inverse in it does not exist."""
         hypotheses = [self.translation.statement(h.statement) for h in self.setting.hypotheses]
-        found = counterexample(self.translation, statement, self.setting.sample, DRAWS, self.seed, hypotheses)
+        found = counterexample(self.translation, statement, self.setting.sample, self.draws, self.seed, hypotheses)
         if found is not None:
             return f"false where {_where(found)}"
         rng = random.Random(self.seed)
-        for _ in range(DRAWS):
+        for _ in range(self.draws):
             values = self.setting.sample(rng)
             if complete_model(self.translation, values) is None:
                 sizes = {s.name: values[s] for s in self.setting.parameters if s in values}

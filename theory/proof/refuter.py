@@ -70,7 +70,7 @@ def true_in(statement: Statement, algebra: Algebra, model: Model) -> bool:
     if statement.inequality is not None:
         return not box.fails_in(statement.inequality, algebra, model.parameters)
     if statement.kind == "all":
-        return all(true_in(part, algebra, model) for part in statement.parts)
+        return _all_true(statement.parts, algebra, model)
     if statement.kind == "gradient":
         return _is_gradient(statement, algebra, model)
     if statement.kind == "minimum" and statement.value is not None:
@@ -84,6 +84,20 @@ def true_in(statement: Statement, algebra: Algebra, model: Model) -> bool:
         left = quadratic_infimum(algebra, statement.target, statement.over, model)
         return left == quadratic_infimum(algebra, statement.other, statement.other_over, model)
     return holds(statement, algebra, model)
+
+
+def _all_true(parts: Sequence[Statement], algebra: Algebra, model: Model) -> bool:
+    """One false part is enough, whatever cannot be evaluated beside it."""
+    unknown: Rejected | None = None
+    for part in parts:
+        try:
+            if not true_in(part, algebra, model):
+                return False
+        except Rejected as error:
+            unknown = error
+    if unknown is not None:
+        raise unknown
+    return True
 
 
 def _is_gradient(statement: Statement, algebra: Algebra, model: Model) -> bool:
