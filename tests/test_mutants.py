@@ -16,7 +16,7 @@ from tightframe.theory.proof.statement import Between, Equal, Exceeds
 from tightframe.theory.symbols import C, N
 
 IDS = list(registry.claims())
-TRIED = 30  # mutants a claim, about; the slow test tries all
+TRIED = 10  # mutants a claim, about; the slow test tries all
 
 
 @pytest.fixture(scope="module")
