@@ -25,7 +25,7 @@ MAX_FILE = 64 * 2**20  # bytes; 10^6 numbers of full length fit
 class Input:
     """A number, or a list of numbers, that a prediction or an experiment takes; ``range`` is that of each number.
 
-    Without a ``default`` it has to be given.
+    Without a ``default`` it has to be given, unless it is ``optional``: then there is no value where none is given.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Input:
     says: str
     many: bool = False
     default: Any = None
+    optional: bool = False
 
     def expected(self) -> str:
         """What is accepted, in words."""
@@ -178,7 +179,7 @@ def read(inputs: Sequence[Input], given: Values) -> dict[str, Any]:
             values[each.name] = each.read(given[each.name])
         elif each.default is not None:
             values[each.name] = each.read(each.default)
-        else:
+        elif not each.optional:
             raise ValueError(f"no value for {each.name} ({each.says}); expected {each.expected()}")
     return values
 

@@ -61,6 +61,12 @@ def find(name: str) -> Claim:
     Raises:
         UnknownName: naming the nearest id.
     """
+    key = name.partition("/")[0]
+    if key.isidentifier() and _defines_paper(key):  # one paper loads in a fraction of the time of all
+        paper: Paper = importlib.import_module(f"{__package__}.{key}").PAPER
+        for claim in paper.claims:
+            if claim.id == name:
+                return claim
     if name not in claims():
         raise UnknownName(f"no claim is called {name!r}; the nearest is {_nearest(name, claims())}")
     return claims()[name]

@@ -81,7 +81,8 @@ def test_latex_says_what_stands_behind_the_equation(claim: Claim) -> None:
     verdict = standing(claim).verdict_text()
     assert first == f"% tightframe {version('tightframe')}: {claim.id}, hash {claim.hash}, {verdict}"
     assert claim.title in title
-    assert command == rf"\cite{{{claim.paper}}}"
+    place = "" if claim.locator is None else f"[{claim.locator}]"
+    assert command == rf"\cite{place}{{{claim.paper}}}"
     assert begin == rf"\begin{{equation}}\label{{tf:{claim.paper}.{claim.slug}}}"
     assert claim.sharpens is None or f"generalises {claim.sharpens}" in title
 

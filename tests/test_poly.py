@@ -23,7 +23,7 @@ from tightframe.papers import verification
 from tightframe.papers.claim import Claim
 from tightframe.papers.domain import Domain, Parameter
 from tightframe.papers.evidence import Kind, Verdict, verdict_of
-from tightframe.theory import symbols
+from tightframe.theory import scalar_problem, symbols
 from tightframe.theory.derivation import Attestation, Derivation, Failure, Hypothesis, Proof, Setting, Step
 from tightframe.theory.proof import checker, poly, solver
 from tightframe.theory.proof.certificate import complete_model, polynomial_json
@@ -784,27 +784,11 @@ def test_powers_have_their_values(seed: int) -> None:
 
 VALUE = 1 / (1 + X) + b * s
 THRESHOLD = (M * b) ** M, (M - 1) ** (M - 1)
-MEANS = Step(
-    "means",
-    Nonnegative((M - 1) ** (M - 1) * (1 + X) ** M - M**M * X ** (M - 1)),
-    "The weighted means of x^M/(M-1), M - 1 times, and 1, once.",
-    WeightedMeans(((M - 1, X), (1, 1))),
-)
 
 
 def above(relation: type[Positive] | type[Nonnegative], value: Any = VALUE) -> tuple[Step, ...]:
     """b (1 + x^M) - x^(M-1) is positive (nonnegative), and so is the value minus one."""
-    return (
-        MEANS,
-        Step("powers", relation((b * (1 + X)) ** M - (s ** (M - 1)) ** M), "b against beta_M", Poly()),
-        Step(
-            "root",
-            relation(b * (1 + X) - s ** (M - 1)),
-            "M-th roots",
-            Root("powers", b * (1 + X), s ** (M - 1), M),
-        ),
-        Step("value", relation(value - 1), "times x / (1 + x^M)", Poly(using=("root",))),
-    )
+    return scalar_problem.above_threshold(relation, b, s, value)
 
 
 def test_above_the_threshold_zero_is_the_only_minimiser() -> None:

@@ -214,7 +214,10 @@ def bad_inputs(tmp_path: Path) -> dict[str, tuple[list[str], str]]:
         "no digits": ([*changed(), "--digits", "0"], "--digits"),
         "many digits": ([*changed(), "--digits", "10001"], "--digits"),
         "no claim": (["predict", "han2022/close-form"], "the nearest is han2022/closed-form"),
-        "no closed form": (["predict", "han2022/total-covariance"], "those that have one: han2022/central-path-loss"),
+        "no closed form": (
+            ["predict", "han2022/total-covariance"],
+            "no closed form to evaluate; those that have one: ",
+        ),
         "loss, too many": (loss + sets("C=4", "w=1,2,3,4"), "w: expected C - 1 = 3 values, got 4"),
         "loss, negative": (loss + sets("C=3", "w=-1,2"), "w (SNR singular values): expected finite numbers >= 0"),
         "loss, nan": (loss + sets("C=3", "w=nan,2"), "got nan"),

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
     from . import (
         abbreviations,
+        balance,
         collapse,
+        deep_linear,
         derivation,
         evaluation,
+        factorisation,
         first_integral,
         frames,
         growth,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
         proof,
         renormalised_flow,
         rounding,
+        scalar_problem,
         signal_to_noise,
         statistics,
         symbols,
@@ -37,9 +41,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "abbreviations",
+    "balance",
     "collapse",
+    "deep_linear",
     "derivation",
     "evaluation",
+    "factorisation",
     "first_integral",
     "frames",
     "growth",
@@ -48,6 +55,7 @@ __all__ = [
     "proof",
     "renormalised_flow",
     "rounding",
+    "scalar_problem",
     "signal_to_noise",
     "statistics",
     "symbols",

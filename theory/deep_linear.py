@@ -1,0 +1,280 @@
+"""Global minima of deep linear models in closed form, for any targets: sizes of classes, bias and encoding are values.
+
+    f = (1/(2N)) ||W_M ... W_1 H - T||_F^2 + sum_m (lam_m/2) ||W_m||_F^2 + (lam_H/2) ||H||_F^2
+
+for a target T = sum_i sigma_i u_i v_i^T with N columns. The minimum splits into one scalar problem (`scalar_problem`)
+for each of the d largest singular values, d being the least width:
+
+    b_i = M (N / sigma_i^2) (N P)^(1/M),    P = lam_H lam_1 ... lam_M,
+    f* = 1/2 sum_i (sigma_i^2 / N) min g_{b_i},    W W^T = sum_i p_i u_i u_i^T,    p_i = N lam_H x_i^M;
+
+every other one adds sigma_i^2 / (2N). One-hot labels have sigma_k^2 = n_k, and a free bias without decay replaces T by
+T (I - 1 1^T / N) (Dang et al. 2023 state one-hot cases).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+import sympy as sp
+from numpy.typing import ArrayLike, NDArray
+
+from . import scalar_problem
+from .balance import N
+from .derivation import Derivation, Setting, Step
+from .proof.rules import Conjunction, Field
+from .proof.statement import AllOf, Identity
+from .scalar_problem import Array, Enclosure, M, Number, x
+from .symbols import n
+
+CLOSE = 1e-12  # relative distance from the threshold, within which b is compared exactly; it is rounded to 1e-15
+
+
+class Minimum(NamedTuple):
+    """The minimum in every direction of the target, in the order given, and altogether.
+
+    ``b`` and ``x`` (r,) are of the scalar problems (b = inf where sigma = 0), ``p`` (r,) the squared singular values of
+    W = W_M ... W_1, ``f_min`` the minimum of f. ``tie`` (r,) says where a direction is at its threshold: then 0 is as
+    good as x. A direction beyond the width has x = p = 0, whatever its b. ``converged`` is false if a root was missed.
+    """
+
+    b: Array
+    x: Array
+    p: Array
+    f_min: float
+    tie: NDArray[np.bool_]
+    converged: bool
+
+
+class Lengths(NamedTuple):
+    """Of one-hot labels without bias: the diagonals of W W^T, Hbar^T Hbar and W Hbar, all else of which is zero."""
+
+    weights: Array
+    means: Array
+    products: Array
+
+
+def _checked(samples: object, decays: Sequence[Number]) -> tuple[int, Fraction]:
+    """M, and N P exactly."""
+    if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
+        raise ValueError(f"expected the number of samples N to be an integer from 1, got {samples!r}")
+    if len(decays) < 2:
+        raise ValueError("expected at least two decays (lam_1, ..., lam_M, lam_H)")
+    if not all(math.isfinite(decay) and decay > 0 for decay in decays):
+        raise ValueError("expected finite decays > 0")
+    product = math.prod((Fraction(decay) for decay in decays), start=Fraction(samples))
+    return len(decays) - 1, product
+
+
+def taking_part(squares: Array, width: int | None) -> NDArray[np.bool_]:
+    """Which singular values take part: the ``width`` largest, of equal ones the first."""
+    if width is not None and (not isinstance(width, int) or isinstance(width, bool) or width < 1):
+        raise ValueError(f"expected the width to be an integer from 1, got {width!r}")
+    part = np.ones(squares.shape, dtype=np.bool_)
+    if width is not None:
+        part[np.argsort(-squares, kind="stable")[width:]] = False
+    return part
+
+
+# Dang et al. 2023, sections 3 and 4
+def minimum(
+    squares: Sequence[Number] | ArrayLike, samples: int, decays: Sequence[Number], width: int | None = None
+) -> Minimum:
+    """The global minimum for the squared singular values (r,) of the target (or of the centred target, with a bias).
+
+    ``decays`` are (lam_1, ..., lam_M, lam_H), which also says what M is; ``width`` is the least of the layers, None if
+    it is no less than the rank of the target. A singular value is at its threshold, or on one side of it, exactly for
+    the numbers given.
+
+    Raises:
+        ValueError: unless sigma^2 >= 0, N is an integer from 1, all decays > 0, and the width is one from 1; also for
+            values that leave the range of floats.
+
+    Examples:
+        >>> found = minimum((20, 10, 5, 5), 40, (0.002, 0.003, 0.001))
+        >>> [round(p, 5) for p in found.p.tolist()], round(found.f_min, 14)
+        ([4.00138, 2.50089, 1.55559, 1.55559], 0.0224595195589)
+        >>> float(minimum((1000, 100, 10), 1110, (0.005, 0.005, 0.005)).p[-1])  # n_k too small
+        0.0
+    """
+    depth, product = _checked(samples, decays)
+    given: list[Any] = list(squares) if isinstance(squares, Sequence) else np.asarray(squares, np.float64).tolist()
+    sigma2 = np.array([float(s) for s in given], dtype=np.float64)
+    if not sigma2.size or not bool(np.all((sigma2 >= 0) & (sigma2 < np.inf))):
+        raise ValueError("expected squared singular values: finite numbers >= 0, at least one")
+    part = taking_part(sigma2, width)
+    with np.errstate(divide="ignore", over="ignore"):
+        b = depth * _root(product, depth) * (samples / sigma2)
+    if not bool(np.all((b > 0) & ((b < np.inf) | (sigma2 == 0)))):
+        raise ValueError("the slopes b of the scalar problems leave the range of floats")
+    signs = _signs(b, given, samples, product, depth)
+    solution = scalar_problem.minimiser(b, depth, np.where(part, signs, np.int8(1)))
+    x = solution.value
+    with np.errstate(over="ignore"):
+        p = samples * float(decays[-1]) * x ** float(depth)
+    if not bool(np.all(p < np.inf)):
+        raise ValueError("the singular values of W leave the range of floats")
+    values = scalar_problem.value(x, b, depth)
+    return Minimum(b, x, p, math.fsum(sigma2 / samples * values) / 2, solution.tie & part, solution.converged)
+
+
+def _root(product: Fraction, depth: int) -> float:
+    """(N P)^(1/M), to the nearest float or its neighbour; products that no float holds included."""
+    low, _ = scalar_problem.enclosed_root(product, depth, 64)
+    return float(low)
+
+
+def _signs(b: Array, squares: Sequence[Number], samples: int, product: Fraction, depth: int) -> NDArray[np.int8]:
+    """The signs of b_i - beta_M, exactly: b_i^M = (M N / sigma_i^2)^M N P is rational."""
+    edge = scalar_problem.threshold(depth)
+    signs = np.sign(b - edge).astype(np.int8)
+    known: dict[Number, int] = {}
+    for i in np.flatnonzero(np.abs(b - edge) <= CLOSE * edge).tolist():
+        square = squares[i]
+        if square not in known:
+            known[square] = scalar_problem.compare_power(power(Fraction(square), samples, product, depth), depth)
+        signs[i] = known[square]
+    return signs
+
+
+def power(square: Fraction, samples: int, product: Fraction, depth: int) -> Fraction:
+    """b^M = (M N / sigma^2)^M N P, which is rational where b is not."""
+    return (depth * samples / square) ** depth * product
+
+
+def one_hot(counts: Sequence[int], bias: bool = False) -> tuple[Number, ...]:
+    """Squared singular values of the labels of classes of these sizes: of Y, or of Y (I - 1 1^T / N) with a free bias.
+
+    Those of Y are n_k, in that order. Those of the centred labels are the eigenvalues of diag(n) - n n^T / N, largest
+    first, the last being zero: for K classes of n samples n, K - 1 times. In float64, in O(K^3) time.
+
+    Raises:
+        ValueError: unless all sizes are integers from 1.
+
+    Examples:
+        >>> one_hot((20, 10, 5)), [round(s, 12) for s in one_hot((6, 6, 6, 6), bias=True)]
+        ((20, 10, 5), [6.0, 6.0, 6.0, 0.0])
+    """
+    if not counts or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in counts):
+        raise ValueError("expected class sizes: integers from 1, at least one")
+    if not bias:
+        return tuple(counts)
+    sizes = np.array(counts, dtype=np.float64)
+    scatter = np.diag(sizes) - np.outer(sizes, sizes) / sum(counts)
+    values = np.linalg.eigvalsh(scatter)[::-1][: len(counts) - 1]
+    return (*np.maximum(values, 0.0).tolist(), 0.0)
+
+
+# Dang et al. 2023, section 4
+def lengths(p: ArrayLike, samples: int, feature_decay: float) -> Lengths:
+    """p, p/(p + N lam_H)^2 and p/(p + N lam_H), from the p of `minimum`.
+
+    Examples:
+        >>> found = minimum((20, 10, 5, 5), 40, (0.005, 0.0005))
+        >>> [round(s, 5) for s in found.p.tolist()], round(float(lengths(found.p, 40, 0.0005).products[1]), 2)
+        ([1.39421, 0.98, 0.68711, 0.68711], 0.98)
+    """
+    weights = np.asarray(p, np.float64)
+    ridge = samples * feature_decay
+    return Lengths(weights, weights / (weights + ridge) ** 2, weights / (weights + ridge))
+
+
+# ------------------------------------------------------------------------------------------------ certified digits
+
+
+def certified(
+    squares: Sequence[Fraction | int], samples: int, decays: Sequence[Fraction], digits: int
+) -> dict[str, Any]:
+    """``b``, ``x``, ``p`` (lists, in the order given) and ``f_min``, correctly rounded to ``digits`` digits.
+
+    Raises:
+        ValueError: unless sigma^2 > 0, and as `minimum` does.
+
+    Examples:
+        >>> certified((20, 10, 5, 5), 40, [Fraction(2, 1000), Fraction(3, 1000), Fraction(1, 1000)], 20)["f_min"]
+        '0.022459519558899881530'
+    """
+    depth, product = _checked(samples, decays)
+    if not squares or not all(square > 0 for square in squares):
+        raise ValueError("expected squared singular values > 0")
+    distinct = {Fraction(square) for square in squares}
+    ridge = samples * Fraction(decays[-1])
+
+    def enclosures(bits: int) -> dict[str, Any]:
+        bs = {square: _slope(square, samples, product, depth, bits) for square in distinct}
+        xs = {
+            square: scalar_problem.enclosed_minimiser(power(square, samples, product, depth), depth, bits)
+            for square in distinct
+        }
+        low = sum(
+            (square * _lowest(xs[square], bs[square], depth, 0) for square in map(Fraction, squares)), Fraction(0)
+        )
+        high = sum(
+            (square * _lowest(xs[square], bs[square], depth, 1) for square in map(Fraction, squares)), Fraction(0)
+        )
+        return {
+            "b": [bs[Fraction(square)] for square in squares],
+            "x": [xs[Fraction(square)] for square in squares],
+            "p": [_scaled(xs[Fraction(square)], depth, ridge) for square in squares],
+            "f_min": (low / (2 * samples), high / (2 * samples)),
+        }
+
+    return scalar_problem.rounded_all(enclosures, digits)
+
+
+def _slope(square: Fraction, samples: int, product: Fraction, depth: int, bits: int) -> Enclosure:
+    low, high = scalar_problem.enclosed_root(product, depth, bits)
+    return depth * samples / square * low, depth * samples / square * high
+
+
+def _scaled(x: Enclosure, depth: int, ridge: Fraction) -> Enclosure:
+    return ridge * x[0] ** depth, ridge * x[1] ** depth
+
+
+def _lowest(x: Enclosure, b: Enclosure, depth: int, end: int) -> Fraction:
+    """One end of an enclosure of g_b(x): the first term falls with x, the second rises."""
+    return 1 / (1 + x[1 - end] ** depth) + b[end] * x[end]
+
+
+# ------------------------------------------------------------------------------------------------------ derivation
+
+lam_H = sp.Symbol("lambda_H", positive=True)
+p = N * lam_H * x**M
+
+
+def value_of_a_class() -> Identity:
+    """n/(2N) (1 - p/(p + N lam_H))^2 + (M+1)/2 lam_H n p/(p + N lam_H)^2 = n/(2N) g_b(x) at a root x of b = ..."""
+    data = n / (2 * N) * (1 - p / (p + N * lam_H)) ** 2
+    decay = (M + 1) * lam_H * n * p / (2 * (p + N * lam_H) ** 2)
+    slope = M * x ** (M - 1) / (1 + x**M) ** 2
+    return Identity(data + decay, n / (2 * N) * (1 / (1 + x**M) + slope * x), x)
+
+
+def attained(where: Setting) -> Derivation:
+    step = Step("value", value_of_a_class(), "Insert p = N lam_H x^M and b = M x^(M-1)/(1 + x^M)^2.", Field())
+    return Derivation("The value of balanced factors for one class", where, (step,))
+
+
+def lengths_of_a_class() -> AllOf:
+    """p/(p + N lam_H) and p/(p + N lam_H)^2 in terms of x."""
+    share = x**M / (1 + x**M)
+    return AllOf(
+        (
+            Identity(p / (p + N * lam_H), share, x),
+            Identity(p / (p + N * lam_H) ** 2, share / (N * lam_H * (1 + x**M)), x),
+        )
+    )
+
+
+def lengths_attained(where: Setting) -> Derivation:
+    names = ("outputs", "means")
+    steps = [
+        Step(name, says, "Insert p = N lam_H x^M.", Field())
+        for name, says in zip(names, lengths_of_a_class().parts, strict=True)
+    ]
+    steps.append(Step("together", lengths_of_a_class(), "The parts.", Conjunction(names)))
+    return Derivation("Lengths of balanced factors for one class", where, tuple(steps))
