@@ -625,6 +625,31 @@ class Algebra:
                     total = self.times(total, base)
         return total
 
+    def at_parameter(self, poly: Polynomial, name: str, value: Commutative) -> Polynomial:
+        """A scalar without traces at another value of a parameter, exponents and bases of powers included."""
+        total = self.zero(None)
+        for (mono, traces, word), coefficient in poly.terms.items():
+            spend(1 + len(mono))
+            if traces or word is not None:
+                raise Rejected("a parameter is replaced in scalars without traces only")
+            term = self.scalar({(): coefficient})
+            for symbol, exponent in mono:
+                term = self.times(term, self._factor_at(symbol, exponent, name, value))
+            total = self.plus(total, term)
+        return total
+
+    def _factor_at(self, symbol: str, exponent: int, name: str, value: Commutative) -> Polynomial:
+        atom = self.scalar({((symbol, exponent),): Fraction(1)})
+        if name != symbol and name not in self.names(atom):
+            return atom
+        if exponent < 0 or symbol in self.reciprocals:
+            raise Rejected(f"{name} is replaced in a divisor")
+        if symbol == name:
+            return self.scalar(power(value, exponent))
+        base, inside = self.powers[symbol]
+        new = compose(dict(inside), {name: value})
+        return self.raised(self.at_parameter(base, name, value), multiply(new, {(): Fraction(exponent)}))
+
     # ---- exact evaluation in a numeric model
     def evaluate(self, poly: Polynomial, model: Model) -> Matrix:
         """The value of a polynomial in a model, exactly; scalars as 1 x 1 matrices."""
@@ -2493,6 +2518,44 @@ def rule_root(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str
     expect(known == difference, "the premise is not the difference of the powers")
 
 
+def rule_induction(replay: Replay, goal: Statement, reader: Reader, data: Mapping[str, Any]) -> None:
+    """p(a) >= 0 and p(n+1) - q p(n) >= 0 with q >= 0: p(n) >= 0 for every integer n >= a, the lower end of n.
+
+    The same for =, whatever q is, and for >, if q > 0. No hypothesis and no size of a matrix may depend on n.
+    """
+    algebra = replay.algebra
+    expect(goal.kind in ("zero", *SCALAR_KINDS), "induction proves an equation or an inequality")
+    name = reader.string(data, "parameter")
+    bounds = algebra.range_of(name)
+    expect(name in algebra.parameters and bounds.integer and bounds.low is not None, f"{short(name)} is not an integer")
+    for letter in algebra.letters.values():
+        sizes = (*letter.rows, *letter.cols)
+        expect(all(name != other for mono, _ in sizes for other, _ in mono), f"a size depends on {name}")
+    for label, statement in replay.hypotheses.items():
+        expect(name not in algebra.names(*statement.polynomials()), f"hypothesis {label!r} depends on {name}")
+    factor = scalar_of(reader, data.get("factor"))
+    known = {"zero": lambda _: True, "nonnegative": replay.is_nonnegative, "positive": replay.is_positive}
+    expect(known[goal.kind](factor), "the factor is not known to have its sign")
+    start = algebra.at_parameter(goal.target, name, {(): bounds.low or Fraction(0)})
+    following = algebra.at_parameter(goal.target, name, {((name, 1),): Fraction(1), (): Fraction(1)})
+    change = algebra.minus(following, algebra.times(factor, goal.target))
+    for step, needed in (("start", start), ("step", change)):
+        kind = "nonnegative" if goal.kind == "positive" and step == "step" else goal.kind
+        require(replay, data.get(step), kind, needed)
+
+
+def require(replay: Replay, premise: object, kind: str, poly: Polynomial) -> None:
+    """An equation or inequality, by its premise; without one the ranges alone must show it."""
+    if premise is not None:
+        kinds = (kind, "positive") if kind == "nonnegative" else (kind,)
+        expect(replay.premise(premise, *kinds).target == poly, f"premise {short(premise)} is not the one needed")
+    elif kind == "zero":
+        expect(not poly.terms, "an equation that is needed does not hold term by term")
+    else:
+        shown = replay.is_positive(poly) if kind == "positive" else replay.is_nonnegative(poly)
+        expect(shown, "an inequality that is needed has no premise")
+
+
 RULES: dict[str, Rule] = {
     "star": rule_star,
     "gram": rule_gram,
@@ -2519,6 +2582,7 @@ RULES: dict[str, Rule] = {
     "poly": rule_poly,
     "means": rule_means,
     "root": rule_root,
+    "induction": rule_induction,
 }
 
 MOTIONS = ("first-integral", "growth", "equalisation", "shares", "decay")

@@ -610,6 +610,37 @@ class Root(Justification):
 
 
 @dataclass(frozen=True)
+class Induction(Justification):
+    """p(a) >= 0 and p(n+1) - q p(n) >= 0 with q >= 0: p(n) >= 0 for every integer n >= a, the lower end of its range.
+
+    The same for = (with any q) and for > (with q > 0). ``start`` and ``step`` name the steps that say so; where the
+    ranges alone show it, none is needed. No hypothesis may speak of n.
+
+    Examples:
+        >>> import sympy as sp
+        >>> from tightframe.theory.derivation import Derivation, Setting, Step
+        >>> from tightframe.theory.proof.statement import Nonnegative
+        >>> from tightframe.theory.symbols import integers, reals
+        >>> x, n = sp.Symbol("x", positive=True), sp.Symbol("n", integer=True, positive=True)
+        >>> where = Setting({x: reals(0, open=True), n: integers(1)}, (), lambda rng: {x: 1, n: 2})
+        >>> step = Step("bernoulli", Nonnegative((1 + x) ** n - 1 - n * x), "n x^2 is left", Induction(n, 1 + x))
+        >>> Derivation("Bernoulli", where, (step,)).prove().report.rules
+        ('induction',)
+    """
+
+    rule: ClassVar[str] = "induction"
+    parameter: sp.Symbol
+    factor: Any = 1
+    start: str | None = None
+    step: str | None = None
+
+    def certify(self, proving: Proving, goal: Statement) -> dict[str, Any]:
+        proving.refute(goal)
+        data = {"parameter": self.parameter.name, "factor": proving.scalar(self.factor)}
+        return data | {key: name for key, name in (("start", self.start), ("step", self.step)) if name}
+
+
+@dataclass(frozen=True)
 class Differentiate(Justification):
     """The derivative of f at X in an arbitrary direction D is tr(G^T D): G is the gradient."""
 
