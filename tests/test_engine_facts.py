@@ -19,9 +19,8 @@ from test_derivative import SIZES, D, Objective, Q, R, S, T, V, X, objectives
 from tightframe.theory.derivation import Derivation, Hypothesis, Proof, Setting, Step
 from tightframe.theory.proof import derivative
 from tightframe.theory.proof.certificate import Values, complete_model
-from tightframe.theory.proof.checker import Rejected
 from tightframe.theory.proof.rules import Differentiate
-from tightframe.theory.proof.statement import Equal, GradientIs, Invertible
+from tightframe.theory.proof.statement import Equal, GradientIs, Invertible, Positive
 from tightframe.theory.proof.translation import Translation, Untranslatable
 from tightframe.theory.symbols import frobenius_squared, n, p
 
@@ -145,14 +144,14 @@ def test_an_inverse_keeps_its_place_in_the_translation() -> None:
 class ExactObjective(Objective):
     """An objective at values with small denominators, which torch and exact arithmetic read alike.
 
-    It has inverses but no reciprocals: of those the checker takes no derivative. Q^T occurs in gradients only: sympy
-    writes it as the inverse of a transpose, another letter, of which a hypothesis would have to say that it exists.
+    Q^T occurs in gradients only: sympy writes it as the inverse of a transpose, another letter, of which a hypothesis
+    would have to say that it exists.
     """
 
     def words(self) -> list[tuple[int, list[list[str]], bool]]:
         return [
-            (coefficient, [["Q" if name == "Q'" else name for name in word] for word in words], False)
-            for coefficient, words, _ in super().words()
+            (coefficient, [["Q" if name == "Q'" else name for name in word] for word in words], divided)
+            for coefficient, words, divided in super().words()
         ]
 
     def values(self) -> dict[Any, Any]:
@@ -180,7 +179,6 @@ def test_the_differential_of_the_checker_is_that_of_automatic_differentiation(ob
     for symbol in (X, V):
         translation.matrix(symbol)
     slope = algebra.differential(poly, "X", "V")
-    assert slope == derivative.directional(algebra, poly, "X", translation.matrix(V))
     model = complete_model(translation, objective.exact())
     if model is None:  # a singular inverse
         return
@@ -193,6 +191,7 @@ def test_the_differential_of_the_checker_is_that_of_automatic_differentiation(ob
 
 
 INVERSES = (R.arg, Q.arg, T.arg)
+BOTTOM = 1 + frobenius_squared(X)
 
 
 @given(objectives(rational=True).map(exactly))
@@ -206,16 +205,17 @@ def test_a_computed_gradient_is_a_step(objective: ExactObjective) -> None:
     if complete_model(translation, values) is None:  # a singular inverse
         return
     known = [Hypothesis(f"inverse {i}", Invertible(inner), "exists") for i, inner in enumerate(INVERSES)]
+    known.append(Hypothesis("divisor", Positive(BOTTOM), "a sum of squares"))
     where = Setting(SIZES, tuple(known), lambda rng: values, (S,))
     claimed = GradientIs(expression, X, derivative.gradient(expression, X, SIZES, (S,)))
     proof = Derivation("gradient", where, (Step("gradient", claimed, "differentiate", Differentiate()),)).prove()
     assert isinstance(proof, Proof), proof
 
 
-def test_the_checker_takes_no_derivative_of_a_reciprocal() -> None:
-    """It refuses, rather than take the reciprocal for a constant."""
-    translation = Translation(SIZES)
-    poly = translation.scalar(1 / (1 + frobenius_squared(X)))
-    translation.matrix(V)
-    with pytest.raises(Rejected, match="a reciprocal depends on X"):
-        translation.algebra.differential(poly, "X", "V")
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_gradient_of_a_reciprocal_is_a_step(sign: int) -> None:
+    known = Hypothesis("defined", Positive(BOTTOM), "the reciprocal exists")
+    where = Setting(SIZES, (known,), lambda rng: {n: 1, p: 2, X: [[1, 2]]})
+    claimed = GradientIs(1 / BOTTOM, X, -2 * sign * X / BOTTOM**2)
+    found = Derivation("gradient", where, (Step("gradient", claimed, "differentiate", Differentiate()),)).prove()
+    assert isinstance(found, Proof) == (sign == 1), found

@@ -19,12 +19,12 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 from .derivation import Derivation, Hypothesis, Setting, Step
 from .proof.certificate import Values
 from .proof.checker import Range
-from .proof.derivative import gradient_is
-from .proof.rules import CompletedSquare, Gram, Reparametrise, Rewrite, Shift, Square, Star, Substitute
+from .proof.rules import CompletedSquare, Differentiate, Gram, Reparametrise, Rewrite, Shift, Square, Star, Substitute
 from .proof.statement import (
     AnyOf,
     Equal,
     EqualInfima,
+    GradientIs,
     Invertible,
     Minimum,
     Positive,
@@ -207,7 +207,7 @@ def _metric_steps(problem: LeastSquares) -> tuple[Step, ...]:
     )
 
 
-def stationarity(problem: LeastSquares, where: Setting) -> tuple[Step, ...]:
+def stationarity(problem: LeastSquares) -> tuple[Step, ...]:
     """The gradient of L in W; it vanishes at W_LS, by the normal equations W_LS A = (Delta / n) M^T."""
     data, free, optimal = problem.data, problem.classifier, problem.optimal_classifier
 
@@ -219,9 +219,9 @@ def stationarity(problem: LeastSquares, where: Setting) -> tuple[Step, ...]:
     return (
         Step(
             "gradient",
-            gradient_is(problem.loss(free), free, slope(free), where.parameters, where.symmetric),
+            GradientIs(problem.loss(free), free, slope(free)),
             "Differentiate in W: d ||W H - Y||_F^2 = 2 tr{(W H - Y) H^T dW^T} and d ||W||_F^2 = 2 tr{W dW^T}.",
-            Star(()),
+            Differentiate(),
         ),
         Step(
             "normal equations",
@@ -250,7 +250,7 @@ def decomposition(problem: LeastSquares, where: Setting) -> Derivation:
         where,
         (
             *_metric_steps(problem),
-            *stationarity(problem, where),
+            *stationarity(problem),
             Step(
                 "split",
                 Equal(problem.loss(free), problem.loss(optimal) + problem.excess_loss(free, optimal)),

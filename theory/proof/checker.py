@@ -448,7 +448,8 @@ class Algebra:
     def differential(self, poly: Polynomial, name: str, direction: str) -> Polynomial:
         """The derivative of a polynomial at the letter ``name`` in the direction of another letter of its shape.
 
-        Inverses and abbreviations that contain the letter follow by d(A^{-1}) = -A^{-1} dA A^{-1}.
+        Inverses, reciprocals and abbreviations that contain it follow by d(A^{-1}) = -A^{-1} dA A^{-1}, d(s^e) =
+        -e s^(e+1) dq for s = 1/q.
         """
         if (self.letter(name).rows, self.letter(name).cols) != (
             self.letter(direction).rows,
@@ -470,8 +471,12 @@ class Algebra:
 
         total = self.zero(poly.shape)
         for (mono, traces, word), value in poly.terms.items():
-            if any(n in self.reciprocals and name in self.names(self.reciprocals[n]) for n, _ in mono):
-                raise Rejected(f"a reciprocal depends on {name}")
+            for n, exponent in mono:
+                inner = self.reciprocals.get(n)
+                if inner is None or name not in self.names(inner):
+                    continue
+                outer = self.collect(poly.shape, [((monomial((*mono, (n, 1))), traces, word), -exponent * value)])
+                total = self.plus(total, self.times(outer, self.differential(inner, name, direction)))
             for i, cycle in enumerate((*traces, word or ())):
                 inside = i < len(traces)
                 others = traces[:i] + traces[i + 1 :] if inside else traces

@@ -1,19 +1,15 @@
 """Derivatives of scalar expressions in traces with respect to a matrix, exactly, on the checker's polynomials.
 
-d(X Y) = dX Y + X dY and d(A^{-1}) = -A^{-1} dA A^{-1} give the derivative of f in a direction V, which is linear in V;
-turning every trace until V stands in front, d f = tr(V w) + ..., shows the gradient, the sum of the transposed words
-w^T. It is the partial gradient: inverses, reciprocals and abbreviations that contain X vary with it, all other letters
-stay fixed, also those that a hypothesis ties to X.
-
-This belongs to what must be believed, like the translation: that a step's left side *is* the gradient of a loss is not
-in its certificate, which holds the resulting polynomial alone. tests/test_derivative.py compares it with automatic
-differentiation and with exact difference quotients.
+The checker's derivative of f in a direction V is linear in V; turning every trace until V stands in front,
+d f = tr(V w) + ..., shows the gradient, the sum of the transposed words w^T. It is the partial gradient: inverses,
+reciprocals and abbreviations that contain X vary with it, all other letters stay fixed, also those that a hypothesis
+ties to X. That an expression is the gradient of another one is a statement (`GradientIs`), which the checker verifies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -21,9 +17,7 @@ import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 from sympy.matrices.expressions.special import OneMatrix
 
-from ..printing import latex
-from .checker import Algebra, Dimension, Key, Letter, Monomial, Polynomial, Word, monomial
-from .statement import Equal
+from .checker import Algebra, Dimension, Key, Letter, Monomial, Polynomial, Word
 from .translation import Translation, Untranslatable
 
 
@@ -34,8 +28,8 @@ class NotDifferentiable(ValueError):
 # ------------------------------------------------------------------------------------------------- on polynomials
 
 
-def directional(algebra: Algebra, poly: Polynomial, name: str, direction: Polynomial) -> Polynomial:
-    """d/dt p(X + t V) at t = 0 for the letter X called ``name``; ``direction`` V has its shape.
+def directional(algebra: Algebra, poly: Polynomial, name: str, direction: str) -> Polynomial:
+    """d/dt p(X + t V) at t = 0 for the letter X called ``name``; ``direction`` V is a letter of its shape.
 
     Raises :class:`NotDifferentiable` if the letter is no free matrix.
     """
@@ -46,9 +40,9 @@ def directional(algebra: Algebra, poly: Polynomial, name: str, direction: Polyno
         raise NotDifferentiable(f"{name} stands for something else: differentiate in a free matrix symbol")
     if f"diag({name})" in algebra.names(poly):
         raise NotDifferentiable(f"{name} occurs as diag({name}), and no gradient in a diagonal is defined here")
-    if direction.shape != (letter.rows, letter.cols):
+    if algebra.ends(direction) != (letter.rows, letter.cols):
         raise NotDifferentiable(f"the direction has another shape than {name}")
-    return _Differential(algebra, {name: direction}).of(poly)
+    return algebra.differential(poly, name, direction)
 
 
 def gradient_polynomial(algebra: Algebra, poly: Polynomial, name: str) -> Polynomial:
@@ -60,7 +54,7 @@ def gradient_polynomial(algebra: Algebra, poly: Polynomial, name: str) -> Polyno
     while fresh in algebra.letters:
         fresh = f"d({fresh})"
     wider = replace(algebra, letters={**algebra.letters, fresh: Letter(letter.rows, letter.cols)})
-    differential = directional(wider, poly, name, wider.symbol(fresh))
+    differential = directional(wider, poly, name, fresh)
 
     def terms() -> Iterator[tuple[Key, Fraction]]:
         for (mono, traces, _), value in differential.terms.items():
@@ -72,73 +66,6 @@ def gradient_polynomial(algebra: Algebra, poly: Polynomial, name: str) -> Polyno
             yield (mono, traces[:place] + traces[place + 1 :], word), value
 
     return algebra.collect((letter.rows, letter.cols), terms())
-
-
-@dataclass
-class _Differential:
-    """The derivation that sends each letter to its derivative, extended by the product rule."""
-
-    algebra: Algebra
-    known: dict[str, Polynomial] = field(default_factory=dict[str, Polynomial])
-
-    def of(self, poly: Polynomial) -> Polynomial:
-        algebra = self.algebra
-        total = algebra.zero(poly.shape)
-        for (mono, traces, word), value in poly.terms.items():
-            factors: list[tuple[Polynomial, Polynomial]] = [(algebra.scalar({(): value}), algebra.zero(None))]
-            factors += [self.power(name, exponent) for name, exponent in mono]
-            factors += [(algebra.trace(self.word(cycle)), algebra.trace(self.product(cycle))) for cycle in traces]
-            if word is not None and poly.shape is not None:
-                whole = self.word(word) if word else algebra.identity(poly.shape[0])
-                factors.append((whole, self.product(word) if word else algebra.zero(poly.shape)))
-            for i, (_, slope) in enumerate(factors):
-                if slope.terms:
-                    term = slope
-                    for j, (factor, _) in enumerate(factors):
-                        term = term if i == j else algebra.times(factor, term) if j < i else algebra.times(term, factor)
-                    total = algebra.plus(total, term)
-        return total
-
-    def word(self, word: Word) -> Polynomial:
-        return self.algebra.collect(self.algebra.word_shape(word), [(((), (), word), Fraction(1))])
-
-    def product(self, word: Word) -> Polynomial:
-        """d(A B C) = dA B C + A dB C + A B dC."""
-        algebra = self.algebra
-        total = algebra.zero(algebra.word_shape(word))
-        for i, symbol in enumerate(word):
-            term = self.letter(symbol.removesuffix("'"))
-            if symbol.endswith("'"):
-                term = algebra.transpose(term)
-            if term.terms:
-                term = algebra.times(self.word(word[:i]), term) if word[:i] else term
-                term = algebra.times(term, self.word(word[i + 1 :])) if word[i + 1 :] else term
-                total = algebra.plus(total, term)
-        return total
-
-    def letter(self, name: str) -> Polynomial:
-        """Zero for other free letters, d p for an abbreviation of p, -R dA R for the inverse R of A."""
-        if name not in self.known:
-            algebra, letter = self.algebra, self.algebra.letter(name)
-            if letter.equals is not None:
-                slope = self.of(letter.equals)
-            elif letter.inverse_of is not None:
-                inverse, inner = algebra.symbol(name), self.of(letter.inverse_of)
-                moved = algebra.times(algebra.times(inverse, inner), inverse)
-                slope = algebra.minus(algebra.zero(moved.shape), moved)
-            else:
-                slope = algebra.zero((letter.rows, letter.cols))
-            self.known[name] = slope
-        return self.known[name]
-
-    def power(self, name: str, exponent: int) -> tuple[Polynomial, Polynomial]:
-        """s^e with its derivative: 0 for a parameter, -e s^{e+1} dq for the reciprocal s of q."""
-        algebra = self.algebra
-        here = algebra.scalar({((name, exponent),): Fraction(1)})
-        if name not in algebra.reciprocals:
-            return here, algebra.zero(None)
-        outer = algebra.scalar({monomial([(name, exponent + 1)]): Fraction(-exponent)})
-        return here, algebra.times(outer, self.of(algebra.reciprocals[name]))
 
 
 # ------------------------------------------------------------------------------------------ on sympy's expressions
@@ -193,10 +120,11 @@ def second_derivative(
     """
     translation = Translation(parameters, symmetric, definitions)
     algebra, poly = translation.algebra, translation.scalar(expression)
-    name, along = _name(translation, variable, definitions), translation.matrix(direction)
+    name = _name(translation, variable, definitions)
+    translation.matrix(direction)
     if direction.name in algebra.names(poly):
         raise NotDifferentiable(f"the direction {direction} occurs in the expression")
-    found = directional(algebra, directional(algebra, poly, name, along), name, along)
+    found = directional(algebra, directional(algebra, poly, name, direction.name), name, direction.name)
     return _Printing(translation, parameters, (expression, *(definitions or {}).values())).scalar(found)
 
 
@@ -205,34 +133,6 @@ def _name(translation: Translation, variable: sp.MatrixSymbol, definitions: Mapp
         raise NotDifferentiable(f"{variable} stands for something else: differentiate in a free matrix symbol")
     translation.matrix(variable)  # declares it where it does not occur
     return variable.name
-
-
-@dataclass(frozen=True)
-class Gradient(Equal):
-    """``right`` is the gradient of ``objective`` in ``variable``; ``left`` is that gradient, computed.
-
-    A subclass of :class:`Equal` because that is what the checker sees; it prints what is meant. Made by
-    :func:`gradient_is`.
-    """
-
-    objective: sp.Expr
-    variable: sp.MatrixSymbol
-
-    def latex(self) -> str:
-        over, objective = latex(self.variable), latex(self.objective)
-        return rf"\nabla_{{{over}}} \left[ {objective} \right] = {latex(self.right)}"
-
-
-def gradient_is(
-    objective: sp.Expr,
-    variable: sp.MatrixSymbol,
-    value: MatrixExpr,
-    parameters: Mapping[sp.Symbol, Any],
-    symmetric: Collection[sp.MatrixSymbol] = (),
-    definitions: Mapping[Any, Any] | None = None,
-) -> Gradient:
-    """The statement that ``value`` is the gradient of ``objective``; arguments as for :func:`gradient`."""
-    return Gradient(gradient(objective, variable, parameters, symmetric, definitions), value, objective, variable)
 
 
 # ------------------------------------------------------------------------------------------------- back to sympy
