@@ -283,7 +283,7 @@ def global_minimum(
     model: DeepLinearUFM,
     seed: int,
     starts: int = 32,
-    sizes: tuple[float, float] = (0.03, 30.0),
+    sizes: tuple[float, float] = (0.01, 30.0),
     decays: Tensor | None = None,
     tolerance: float = TOLERANCE,
     iterations: int = ITERATIONS,

@@ -108,7 +108,10 @@ def _searched(values: Mapping[str, Any], depth: int, counts: tuple[int, ...], se
         predicted = deep_linear.minimum(deep_linear.one_hot(counts), samples, lam)
         lengths = deep_linear.lengths(predicted.p, samples, lam[-1])
         measured = [gram[row].diagonal().tolist() for gram in found_grams]
-        off = [float((gram[row] - gram[row].diagonal().diag()).abs().max() / gram[row].norm()) for gram in found_grams]
+        off = [
+            float((gram[row] - gram[row].diagonal().diag()).abs().max()) / max(float(gram[row].norm()), size)
+            for gram, size in zip(found_grams, (unit, 1 / unit, 1.0), strict=True)
+        ]
         configurations.append(
             {
                 "M": depth,
@@ -128,7 +131,7 @@ def _searched(values: Mapping[str, Any], depth: int, counts: tuple[int, ...], se
                     name: _deviation(one, other.tolist())
                     for name, one, other in zip(GRAMS, measured, lengths, strict=True)
                 },
-                "off_diagonal": max(each for each in off if not math.isnan(each)) if any(measured[0]) else 0.0,
+                "off_diagonal": max(off),
                 "predicted_converged": predicted.converged,
             }
         )
@@ -191,7 +194,7 @@ def summary(numbers: Numbers) -> list[str]:
     return [
         *lines,
         f"least loss found / predicted - 1: from {loss['least']:.1e} to {loss['largest']:.1e}",
-        f"off the diagonals, of their norm: at most {numbers['max_off_diagonal']:.1e}",
+        f"off the diagonals, of the norm or the natural unit: at most {numbers['max_off_diagonal']:.1e}",
         f"classes: {numbers['classes']}; collapsed: {numbers['collapsed_found']} found, "
         f"{numbers['collapsed_predicted']} predicted, {numbers['collapse_mismatches']} mismatches",
     ]
@@ -204,12 +207,13 @@ def figure(numbers: Numbers) -> Figure:
     """Three panels: measured over predicted lengths, their relative deviation, and x over b on the scale of beta_M."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     evidence = [each for each in numbers["configurations"] if each["converged"] and each["predicted_converged"]]
     depths = numbers["inputs"]["M"]
     with mpl.rc_context(dict(STYLE)):
-        drawn = Figure(figsize=(7.2, 2.9))
-        drawn.subplots_adjust(left=0.075, right=0.985, bottom=0.17, top=0.79, wspace=0.34)
+        drawn = Figure(figsize=(7.2, 3.0))
+        drawn.subplots_adjust(left=0.075, right=0.985, bottom=0.17, top=0.76, wspace=0.4)
         panels = drawn.subplots(1, 3)
         for letter, panel in zip("abc", panels, strict=True):
             frame(panel, letter)
@@ -217,6 +221,11 @@ def figure(numbers: Numbers) -> Figure:
         _draw_lengths(panels[0], rows)
         _draw_deviations(panels[1], rows)
         _draw_transition(panels[2], rows)
+        handles = [
+            Line2D([], [], label=f"$M = {depth}$", **(SMALL | {"color": colour, "markersize": 3.4}))
+            for depth, colour in zip(depths, colours(len(depths)), strict=True)
+        ]
+        drawn.legend(handles=handles, loc="upper center", ncols=min(8, len(depths)), handletextpad=0.1)
     return drawn
 
 
@@ -236,7 +245,7 @@ def _draw_lengths(panel: Axes, rows: Rows) -> None:
     panel.set_yscale("log")
     panel.set_xlabel("predicted $p_k$")
     panel.set_ylabel("measured $p_k = (WW^{\\top})_{kk}$")
-    _key_of_depths(panel, rows, ("equal", ASYMPTOTE))
+    key(panel, ("equal", ASYMPTOTE))
 
 
 SMALL: Style = CIRCLE | {"markersize": 2.4, "markeredgewidth": 0.5}
@@ -253,7 +262,7 @@ def _draw_deviations(panel: Axes, rows: Rows) -> None:
     panel.set_yscale("log")
     panel.set_xlabel("predicted $p_k$")
     panel.set_ylabel("|measured / predicted \N{MINUS SIGN} 1|")
-    _key_of_depths(panel, rows, ("$2^{-52}$", ASYMPTOTE))
+    key(panel, ("machine precision $2^{-52}$", ASYMPTOTE))
 
 
 def _draw_transition(panel: Axes, rows: Rows) -> None:
@@ -288,11 +297,6 @@ def _draw_transition(panel: Axes, rows: Rows) -> None:
     key(panel, ("predicted", LINE), ("measured", SMALL), (r"$b_k = \beta_M$", ASYMPTOTE), ("collapsed", CROSS))
 
 
-def _key_of_depths(panel: Axes, rows: Rows, last: tuple[str, Style]) -> None:
-    names = [(f"$M = {depth}$", SMALL | {"color": c}) for (depth, _), c in zip(rows, colours(len(rows)), strict=True)]
-    key(panel, *names, last, columns=3)
-
-
 POSITIVE = reals(0, open=True)
 EXPERIMENT = Experiment(
     "imbalanced-lengths",
@@ -305,7 +309,7 @@ EXPERIMENT = Experiment(
         Input("lam_low", POSITIVE, "least decay", default="3e-4"),
         Input("lam_high", POSITIVE, "largest decay", default="3e-2"),
         Input("width", integers(1), "width of all layers, 2K by default", optional=True),
-        Input("starts", integers(1), "starts of each search", default=24),
+        Input("starts", integers(1), "starts of each search", default=32),
     ),
     lambda values: len(values["M"]) * (1 if "n" in values else values["distributions"]),
     run,

@@ -264,7 +264,7 @@ EXPERIMENT = Experiment(
         Input("columns", integers(1), "sizes of the smallest class", default=16),
         Input("rows", integers(2), "decays", default=24),
         Input("width", integers(1), "width of all layers, 2K by default", optional=True),
-        Input("starts", integers(1), "starts of each search", default=16),
+        Input("starts", integers(1), "starts of each search", default=24),
     ),
     lambda values: len(values["M"]) * len(_minorities(values)),
     run,

@@ -37,6 +37,8 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
         raise ValueError("n: expected at least two classes")
     if max(counts) < 2:
         raise ValueError("n: expected a class of at least two samples, which NC1 needs")
+    if values["d"] < len(counts):
+        raise ValueError(f"d: expected at least the number of classes, {len(counts)}, got {values['d']}")
     if sum(counts) * values["d"] > LARGEST:
         raise ValueError(f"expected N d <= {LARGEST} entries of the features, got {sum(counts) * values['d']}")
     runs = [_followed(values, depth, seed, progress) for depth in values["M"]]
@@ -59,7 +61,7 @@ def _followed(values: Mapping[str, Any], depth: int, seed: int, progress: Progre
     model = DeepLinearUFM(counts, values["d"], depth, decay)
     start = initialisers.gaussian(model, seed, scale)
     iterations = values["iterations"]
-    predicted = deep_linear.minimum(counts, sum(counts), [decay] * (depth + 1), values["d"])
+    predicted = deep_linear.minimum(counts, sum(counts), [decay] * (depth + 1))
     wanted = deep_linear.lengths(predicted.p, sum(counts), decay)
     ends: list[Factors] = []
 
@@ -71,23 +73,24 @@ def _followed(values: Mapping[str, Any], depth: int, seed: int, progress: Progre
     record = max(1, iterations // CHECKPOINTS)
     descended = descent.measured_descent(model, start, iterations, rate, measure, momentum, record)
     progress(f"M = {depth}, descent")
+    stats = descended.stats
     found: dict[str, Any] = {
         "M": depth,
         "predicted": {"p": predicted.p.tolist(), "b": predicted.b.tolist(), "loss": predicted.f_min},
         "descent": {
-            "loss": float(descended.stats.loss),
-            "gradient_norm": float(descended.stats.gradient_norm),
-            "finite_until": descended.stats.finite_until,
+            "loss": _json(stats.loss.reshape(1))[0],
+            "gradient_norm": _json(stats.gradient_norm.reshape(1))[0],
+            "finite_until": stats.finite_until,
         },
     }
-    if descended.stats.finite_until < iterations:
-        until = descended.stats.finite_until
+    if stats.finite_until < iterations or not bool(stats.loss.isfinite()):
+        until = stats.finite_until
         return found | {"reason": f"gradient descent is finite only up to iteration {until}; set a smaller rate"}
     found["iterations"] = descended.value["iterations"].tolist()
     found["metrics"] = {name: _json(descended.value[name]) for name in METRICS}
     polished = minimisation.minimise(model, ends[-1], tolerance=TOLERANCE)
     progress(f"M = {depth}, critical point")
-    # of any width from 2K the minimum has the same loss and Gram matrices; narrower models have their own
+    # the minimum is the same at any width from K, and 2K are enough to find it
     narrow = DeepLinearUFM(counts, min(values["d"], 2 * len(counts)), depth, decay)
     best = minimisation.global_minimum(narrow, seed, STARTS)
     progress(f"M = {depth}, search")
@@ -130,7 +133,7 @@ def _distances(product: Any, means: Any, wanted: Any) -> dict[str, Any]:
 
 
 def _json(values: Any) -> list[float | None]:
-    return [None if math.isnan(x) else x for x in values.tolist()]
+    return [x if math.isfinite(x) else None for x in values.tolist()]
 
 
 def _critical(model: DeepLinearUFM, point: Factors, predicted: Any, decay: float) -> dict[str, Any]:
@@ -205,9 +208,9 @@ MARK: Style = {"linestyle": (0, (4, 2)), "linewidth": 0.8}
 GOAL: Style = ASYMPTOTE | {"linestyle": ":"}
 TITLES = {
     "NC1": r"NC1 = $\mathrm{tr}(\Sigma_W \Sigma_B^{+}) / K$",
-    "WW^T": r"normalised distance of $WW^{\top}$",
-    "Hbar^T Hbar": r"normalised distance of $\bar H^{\top}\bar H$",
-    "W Hbar": r"normalised distance of $W\bar H$",
+    "WW^T": "$WW^{\\top}$: normalised Frobenius\ndistance from the prediction",
+    "Hbar^T Hbar": "$\\bar H^{\\top}\\bar H$: normalised Frobenius\ndistance from the prediction",
+    "W Hbar": "$W\\bar H$: normalised Frobenius\ndistance from the prediction",
 }
 
 
@@ -218,7 +221,7 @@ def figure(numbers: Numbers) -> Figure:
 
     with mpl.rc_context(dict(STYLE)):
         drawn = Figure(figsize=(7.2, 5.6))
-        drawn.subplots_adjust(left=0.095, right=0.965, bottom=0.08, top=0.93, wspace=0.28, hspace=0.42)
+        drawn.subplots_adjust(left=0.125, right=0.965, bottom=0.08, top=0.93, wspace=0.45, hspace=0.42)
         panels = drawn.subplots(2, 2)
         for letter, panel, name in zip("abcd", panels.flat, METRICS, strict=True):
             frame(panel, letter)
