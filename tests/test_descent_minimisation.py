@@ -301,6 +301,20 @@ def test_not_converging_is_a_value(loss: Any) -> None:
     assert minimisation.minimise(model, starts_of(model, 0, 1.0), tolerance=1e-18).result is Result.NOT_CONVERGED
 
 
+def test_thousands_of_configurations_are_one_call() -> None:
+    model = DeepLinearUFM((5, 3), 4, 2, 0.1)
+    start = initialisers.gaussian(model, 0, 1.0, (2048,), collapsed=True)
+    decays = torch.logspace(-3, -0.3, 2048, dtype=torch.float64)[:, None].expand(-1, 3)
+    solution = minimisation.minimise(model, start, decays)
+    assert solution.converged
+    assert solution.stats.loss.shape == (2048,)
+    for row in range(0, 2048, 256):
+        alone = minimisation.minimise(model, start.map(lambda x, row=row: x[row]), decays[row])
+        assert_close(solution.stats.loss[row], alone.stats.loss, 1e-10)
+    ranks = minimisation.spectrum(model, solution.value, decays).rank
+    assert set(ranks.tolist()) == {0, 1, 2}
+
+
 def test_each_configuration_of_a_search_is_certain_for_itself() -> None:
     """Zero is found at once, the minimum of smaller decays not within a few iterations; one call says which."""
     model = DeepLinearUFM((20, 10), 4, 2, 0.1)

@@ -143,7 +143,7 @@ def summary(numbers: Numbers) -> list[str]:
 SHADES = ("#f7f7f7", "#cfe3f2", "#86bbdd", "#3a86bd", "#0b4a83")  # of one hue: the lighter, the fewer alive
 THRESHOLD: Style = {"color": COLOURS[1], "linewidth": 1.2}
 FOLD: Style = {"color": COLOURS[1], "linewidth": 1.2, "linestyle": (0, (1, 1.2))}
-DOT: Style = {"linestyle": "none", "marker": ".", "markersize": 2.6, "color": "0.05", "markeredgewidth": 0}
+DOT: Style = {"linestyle": "none", "marker": ".", "markersize": 2.6, "color": "0.05", "markeredgewidth": 0, "zorder": 3}
 LOST: Style = {"linestyle": "none", "marker": "x", "markersize": 3, "color": COLOURS[3], "markeredgewidth": 0.8}
 
 
