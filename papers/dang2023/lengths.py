@@ -67,7 +67,7 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
     configurations: list[dict[str, Any]] = []
     for depth in values["M"]:
         for index, counts in enumerate(distributions):
-            configurations += _searched(values, depth, counts, 1000 * seed + index)
+            configurations += _searched(values, depth, counts, (1000 * seed + index) % 2**63)
             progress(f"M = {depth}, distribution {index + 1}")
     return {"inputs": echo(values)} | _judged(configurations) | {"configurations": configurations}
 

@@ -32,7 +32,7 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
     for depth in values["M"]:
         columns = []
         for number, size in enumerate(minority):
-            columns.append(_column(values, depth, (*others, size), decays, 1000 * seed + number))
+            columns.append(_column(values, depth, (*others, size), decays, (1000 * seed + number) % 2**63))
             progress(f"M = {depth}, smallest class of {size}")
         diagrams.append({"M": depth} | _diagram(columns))
     cells = len(diagrams) * len(minority) * len(decays)
