@@ -169,6 +169,21 @@ def one_hot(counts: Sequence[int], bias: bool = False) -> tuple[Number, ...]:
     return (*np.maximum(values, 0.0).tolist(), 0.0)
 
 
+def equal_decay(b: float, square: ArrayLike, samples: ArrayLike, depth: int) -> Array:
+    """The decay lam = lam_1 = ... = lam_M = lam_H at which a singular value has the slope b.
+
+    lam^(M+1) = (b sigma^2/(M N))^M / N. At b = beta_M its direction collapses. N need not be an integer, so that curves
+    can be drawn.
+
+    Examples:
+        >>> decay = float(equal_decay(0.25, 5, 40, depth=2))
+        >>> round(float(minimum((20, 10, 5, 5), 40, (decay,) * 3).b[2]), 12)
+        0.25
+    """
+    size, number = np.asarray(square, np.float64), np.asarray(samples, np.float64)
+    return np.asarray(((b * size / (depth * number)) ** depth / number) ** (1 / (depth + 1)))
+
+
 # Dang et al. 2023, section 4
 def lengths(p: ArrayLike, samples: int, feature_decay: float) -> Lengths:
     """p, p/(p + N lam_H)^2 and p/(p + N lam_H), from the p of `minimum`.
