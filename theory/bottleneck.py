@@ -1,11 +1,11 @@
-"""Narrow layers, and the threshold: critical points of deep linear models with balanced classes whose W has few columns.
+"""Narrow layers, and the threshold: critical points of deep linear models with balanced classes, and W of low rank.
 
     f = ||W H - T||_F^2 / (2N) + D/2 + (lam_H/2) ||H||_F^2,   W = W_M ... W_1,   D = sum_m lam_m ||W_m||_F^2,   N = K n,
 
-with T = (I - J) Y: J = 0 without a bias, and J = 1 1^T/K, which centres the labels, with a free one (it is (1/K) 1 then).
-Layers are balanced at a critical point (`balance`). So if one has width d, W W^T = N lam_H Q Xi^M Q^T, where Q (K x d) has
-orthonormal columns and D = M gamma tr Xi, gamma = (N lam_H lam_1 ... lam_M)^(1/M). For b = M K gamma and g_b of
-`scalar_problem`, of least value v at x,
+with T = (I - J) Y: J = 0 without a bias, and J = 1 1^T/K, which centres the labels, with a free one (then it is
+(1/K) 1). Layers are balanced at a critical point (`balance`). So if one has width d, W W^T = N lam_H Q Xi^M Q^T, where
+Q (K x d) has orthonormal columns and D = M gamma tr Xi, gamma = (N lam_H lam_1 ... lam_M)^(1/M). For b = M K gamma and
+g_b of `scalar_problem`, of least value v at x,
 
     f - f* = (||Z||^2 + ||F^T Q^T J||^2) / (2K),   Z Z^T = g_b(Xi) - v I,   F F^T = Xi^M (I + Xi^M)^{-1},
     f* = (tr(I - J) - d + d v) / (2K).
@@ -31,7 +31,7 @@ from .derivation import Derivation, Hypothesis, Setting, Step
 from .proof.certificate import Values
 from .proof.checker import Range
 from .proof.rules import Conjunction, Gram, NormZero, Rewrite, Shift, Square, Star
-from .proof.statement import AllOf, Equal, PositiveDefinite, PositiveSemidefinite, Statement
+from .proof.statement import AllOf, Equal, PositiveDefinite, PositiveSemidefinite
 from .scalar_problem import M, b, x
 from .symbols import frobenius_squared, n
 
@@ -140,7 +140,10 @@ class NarrowPoint:
                 POWERS,
             ),
             Hypothesis(
-                f"{self.name}decays", Equal(self.decays, M * gamma * sp.Trace(self.roots)), "layers are balanced", POWERS
+                f"{self.name}decays",
+                Equal(self.decays, M * gamma * sp.Trace(self.roots)),
+                "layers are balanced",
+                POWERS,
             ),
             Hypothesis(f"{self.name}frame", Equal(Q.T * Q, sp.Identity(self.width)), "orthonormal columns"),
         )
@@ -263,7 +266,7 @@ class Bottleneck:
         return point.frame * point.roots * point.frame.T / x if self.tie else point.frame * point.frame.T
 
     @property
-    def conclusions(self) -> dict[str, Statement]:
+    def conclusions(self) -> dict[str, Equal]:
         """What holds at every minimiser."""
         point = self.minimiser
         W, H = point.weights, point.features
@@ -387,7 +390,12 @@ class Bottleneck:
         whole = (sp.Identity(K) - Q * (unit - R) * Q.T) * (sp.Identity(K) - J) / ridge
         says = self.conclusions
         steps += [
-            Step("class means", Equal(means, W.T * whole), "Multiply the features by Y^T.", Star(("least: ridge", *SCATTER))),
+            Step(
+                "class means",
+                Equal(means, W.T * whole),
+                "Multiply the features by Y^T.",
+                Star(("least: ridge", *SCATTER)),
+            ),
             Step(
                 "Gram matrix",
                 Equal(means.T * means, whole.T * W * W.T * whole),
@@ -409,13 +417,21 @@ class Bottleneck:
     @property
     def at_roots(self) -> tuple[str, ...]:
         """The equations for Xi and its functions."""
-        return ("least: power", "powers of roots", "least: frame", "roots", "resolvent of roots", "centred frame", "centring")
+        return (
+            "least: power",
+            "powers of roots",
+            "least: frame",
+            "roots",
+            "resolvent of roots",
+            "centred frame",
+            "centring",
+        )
 
     def _inserted(self, name: str, left: MatrixExpr, right: MatrixExpr, factors: int) -> tuple[Step, ...]:
         """W W^T between so many factors I - Q (I - R) Q^T."""
         if not self.tie:
             return (Step(name, Equal(left, right), "Insert Xi.", Star(self.at_roots)),)
-        Q, unit = self.minimiser.frame, sp.Identity(d)
+        Q = self.minimiser.frame
         power = M * b * (1 - b * x) ** factors * (N * lam_H) ** (1 - factors)
         plain = power.expand() * Q * self.minimiser.roots * Q.T
         return (
@@ -430,9 +446,7 @@ class Bottleneck:
         return [
             Step("roots", Equal(point.roots, x * unit), "Z = 0.", Star(("Z", "zeros"))),
             Step("powers of roots", Equal(point.powers, x**M * unit), "M-th powers.", Star(("roots", "powers"))),
-            Step(
-                "inverse", Equal((unit + point.powers) / (1 + x**M), unit), "Insert L.", Star(("powers of roots",))
-            ),
+            Step("inverse", Equal((unit + point.powers) / (1 + x**M), unit), "Insert L.", Star(("powers of roots",))),
             Step(
                 "resolvent of roots",
                 Equal(point.resolvent, unit / (1 + x**M)),
@@ -491,20 +505,23 @@ class Bottleneck:
         (scale,) = half_integers(rng, 1)
         slope = depth * side ** (2 * depth - 2) / (1 + side ** (2 * depth)) ** 2 if not self.tie else sp.Rational(1, 2)
         basis = orthonormal(rng, classes, classes)
-        centring = lost * basis[:, 0] * basis[:, 0].T
+        lean = sp.Matrix(basis[:, 0])
+        centring = lost * lean * lean.T
         labels = sp.Matrix.hstack(*[sp.eye(classes)] * count) * orthonormal(rng, samples, samples)
         values: dict[Any, Any] = {K: classes, n: count, d: width, p: hidden, z: 4 * width, M: depth, b: slope}
         values |= {x: side**2, lam_H: scale**2 / samples, self.rank: rank}
         last = basis[:, classes - width :]
-        alive = [side if not self.tie or (i >= lost - classes + width and rng.random() < 0.7) else 0 for i in range(width)]
+        alive = [
+            side if not self.tie or (i >= lost - classes + width and rng.random() < 0.7) else 0 for i in range(width)
+        ]
         any_sides = [sp.Rational(rng.randint(0, 6), 2) for _ in range(width)]
         least = sp.S.One if self.tie else 1 / (1 + side ** (2 * depth)) + slope * side**2
         found: dict[Any, Any] = {J: centring, Y: labels}
         found |= {sp.MatrixSymbol("G", z, d): sp.zeros(4 * width, width), sp.MatrixSymbol("P", d, d): sp.zeros(width)}
         for point, frame, sides in (
             (self.any_point, orthonormal(rng, classes, width), any_sides),
-            (self.minimiser, last, alive),
-            (self.best, basis[:, classes - rank :], [side] * rank),
+            (self.minimiser, sp.Matrix(last), alive),
+            (self.best, sp.Matrix(basis[:, classes - rank :]), [side] * rank),
         ):
             size = len(sides)
             turn = orthonormal(rng, size, size) if point == self.any_point or width < classes else sp.eye(size)
@@ -532,7 +549,9 @@ def _root(basis: sp.Matrix, eigenvalues: list[Any]) -> sp.Matrix:
     """A (size x 4 size) with A A^T = U diag(eigenvalues) U^T: every eigenvalue is a sum of four squares."""
     fours = [sum_of_four_squares(int(e.p * e.q)) for e in map(sp.Rational, eigenvalues)]
     sizes = [sp.Rational(e).q for e in eigenvalues]
-    parts = [basis * sp.diag(*(sp.Integer(four[i]) / q for four, q in zip(fours, sizes, strict=True))) for i in range(4)]
+    parts = [
+        basis * sp.diag(*(sp.Integer(four[i]) / q for four, q in zip(fours, sizes, strict=True))) for i in range(4)
+    ]
     return sp.Matrix.hstack(*parts)
 
 

@@ -187,9 +187,11 @@ def lengths(p: ArrayLike, samples: int, feature_decay: float) -> Lengths:
 
 
 def certified(
-    squares: Sequence[Fraction | int], samples: int, decays: Sequence[Fraction], digits: int
+    squares: Sequence[Fraction | int], samples: int, decays: Sequence[Fraction], digits: int, width: int | None = None
 ) -> dict[str, Any]:
     """``b``, ``x``, ``p`` (lists, in the order given) and ``f_min``, correctly rounded to ``digits`` digits.
+
+    ``width`` is that of `minimum`.
 
     Raises:
         ValueError: unless sigma^2 > 0, and as `minimum` does.
@@ -202,6 +204,7 @@ def certified(
     if not squares or not all(square > 0 for square in squares):
         raise ValueError("expected squared singular values > 0")
     distinct = {Fraction(square) for square in squares}
+    part = taking_part(np.array([float(square) for square in squares]), width).tolist()
     ridge = samples * Fraction(decays[-1])
 
     def enclosures(bits: int) -> dict[str, Any]:
@@ -210,16 +213,16 @@ def certified(
             square: scalar_problem.enclosed_minimiser(power(square, samples, product, depth), depth, bits)
             for square in distinct
         }
-        low = sum(
-            (square * _lowest(xs[square], bs[square], depth, 0) for square in map(Fraction, squares)), Fraction(0)
-        )
-        high = sum(
-            (square * _lowest(xs[square], bs[square], depth, 1) for square in map(Fraction, squares)), Fraction(0)
+        zero = Fraction(0), Fraction(0)
+        roots = [xs[Fraction(square)] if takes else zero for square, takes in zip(squares, part, strict=True)]
+        low, high = (
+            sum((s * _lowest(x, bs[Fraction(s)], depth, end) for s, x in zip(squares, roots, strict=True)), Fraction(0))
+            for end in (0, 1)
         )
         return {
             "b": [bs[Fraction(square)] for square in squares],
-            "x": [xs[Fraction(square)] for square in squares],
-            "p": [_scaled(xs[Fraction(square)], depth, ridge) for square in squares],
+            "x": roots,
+            "p": [_scaled(root, depth, ridge) for root in roots],
             "f_min": (low / (2 * samples), high / (2 * samples)),
         }
 

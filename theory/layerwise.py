@@ -32,6 +32,24 @@ N = K * n
 lam_A, lam_B, lam_H = (sp.Symbol(f"lambda_{name}", positive=True) for name in "ABH")
 sigma, p = (sp.Symbol(name, positive=True) for name in ("sigma", "p"))
 tau_A, tau_B, s_A, s_B = (sp.Symbol(name, positive=True) for name in ("tau_A", "tau_B", "s_A", "s_B"))
+SIZES = {
+    a: "columns of the last layer",
+    c: "rows of the upper of two layers",
+    e: "columns of it",
+    g: "columns of the lower one",
+    d: "dimension of the features",
+}
+SCALARS = {
+    sigma: "eigenvalue of W_M W_M^T",
+    p: "eigenvalue of W W^T",
+    lam_A: "decay of the upper layer",
+    lam_B: "decay of the lower layer",
+    tau_A: "eigenvalue of A A^T on the product above",
+    tau_B: "eigenvalue of B^T B on the means below",
+    s_A: "eigenvalue of the product from above",
+    s_B: "eigenvalue of the means from below",
+}
+LEMMAS = ("induction over the layers",)
 P = sp.MatrixSymbol("P", K, K)
 Y = sp.MatrixSymbol("Y", K, N)
 TOP = sp.MatrixSymbol("V", K, a)  # W_M
@@ -103,7 +121,7 @@ class Layers:
         def sample(rng: random.Random) -> Values:
             classes, count, lost = rng.randint(2, 3), rng.randint(1, 2), rng.randint(0, 1)
             alive, samples = classes - lost, classes * count
-            basis = orthonormal(rng, classes, classes)[:, lost:]
+            basis = sp.Matrix(orthonormal(rng, classes, classes)[:, lost:])
             sizes = {size: alive + rng.randint(0, 1) for size in (a, c, d, e, g)}
             inner = {size: orthonormal(rng, width, alive) for size, width in sizes.items()}
             top, whole, upper, lower, first, last, ridge, balance = half_integers(rng, 8)
@@ -191,8 +209,18 @@ def induction(layers: Layers, where: Setting) -> Derivation:
             "Insert it.",
             Star(("bottom: ridge", "bottom: inverse", "bottom: kept")),
         ),
-        Step("bottom: collapse", starts["bottom: collapse"], "Y^T Y / n keeps W^T Y.", Star(("bottom: features", "equal classes"))),
-        Step("bottom: means", starts["bottom: means"], "Multiply by Y^T / n.", Star(("bottom: features", "equal classes"))),
+        Step(
+            "bottom: collapse",
+            starts["bottom: collapse"],
+            "Y^T Y / n keeps W^T Y.",
+            Star(("bottom: features", "equal classes")),
+        ),
+        Step(
+            "bottom: means",
+            starts["bottom: means"],
+            "Multiply by Y^T / n.",
+            Star(("bottom: features", "equal classes")),
+        ),
         Step("bottom: Gram matrix", starts["bottom: Gram matrix"], "Insert W W^T.", Star(("bottom: means", "product"))),
         Step(
             "bottom: action",
@@ -201,7 +229,9 @@ def induction(layers: Layers, where: Setting) -> Derivation:
             Star(("bottom: features", "bottom: means", "equal classes", "product", "bottom: kept")),
         ),
         *(
-            Step(name, says, "Insert the balance of the two layers.", Star(above if name.startswith("above") else below))
+            Step(
+                name, says, "Insert the balance of the two layers.", Star(above if name.startswith("above") else below)
+            )
             for name, says in successors.items()
         ),
         Step("together", layers.statement, "The parts.", Conjunction((*starts, *successors))),
