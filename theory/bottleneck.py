@@ -427,7 +427,7 @@ class Bottleneck:
             "centring",
         )
 
-    def _inserted(self, name: str, left: MatrixExpr, right: MatrixExpr, factors: int) -> tuple[Step, ...]:
+    def _inserted(self, name: str, left: MatrixExpr, right: Any, factors: int) -> tuple[Step, ...]:
         """W W^T between so many factors I - Q (I - R) Q^T."""
         if not self.tie:
             return (Step(name, Equal(left, right), "Insert Xi.", Star(self.at_roots)),)

@@ -101,7 +101,7 @@ def simulate_coexistence(values: Mapping[str, Any], seed: int) -> Comparison:
     decays = decays_at(scalar_problem.threshold(depth), classes, samples, depth, rng)
     widths = widths_with(values["d"], classes, depth, rng)
     model = DeepLinearUFM((values["n"],) * classes, widths, depth, decays, bias=bias)
-    found = minimisation.global_minimum(model, seed, starts=8)
+    found = minimisation.global_minimum(model, seed, starts=8, sizes=(0.05, 2.0))  # which end at all ranks
     least = (classes - bias) / (2 * classes)
     measured = found.value.losses[found.value.converged].tolist()
     theoretical = [least] * len(measured)
@@ -256,9 +256,9 @@ CLAIMS = (
         version=VERSION,
         locator="section 3",
         notes="P is I, or I - 1 1^T/K with a bias; what is assumed of V = W_M and W is what balanced-of and "
-        "balanced-etf say of minimisers. The induction starts at W_M (U = P, A = V) and at the features (G = Hbar, "
-        "H in the place of B) and goes from layer to layer: A above B, with U the product of the layers above A and G the class means "
-        "of the product of the layers below B.",
+        "balanced-etf say of minimisers. The induction starts at W_M (U = P, A = V) and at the features (G = Hbar, H "
+        "in the place of B) and goes from layer to layer: A above B, with U the product of the layers above A and G "
+        "the class means of the product of the layers below B.",
         lemmas=layerwise.LEMMAS,
     ),
     Claim(
