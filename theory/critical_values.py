@@ -204,7 +204,6 @@ class CriticalPoint:
             Hypothesis("gamma", Equal(gamma**M, self.samples * lam_H * product), "gamma = (N P)^(1/M)"),
             Hypothesis("power", Equal(product * W * W.T, gamma**M * Q), "layers are balanced, Q = X^M", POWER),
             Hypothesis("sum of decays", Equal(decay, M * lam_M * frobenius_squared(A)), "layers are balanced", POWER),
-            Hypothesis("commuting", Equal(X * Q, Q * X), "Q = X^M", POWER),
         ]
         if self.offset:
             found += self.any_offset

@@ -49,7 +49,7 @@ class Lengths(NamedTuple):
 
     rows: Array
     means: Array
-    outputs: Array
+    predictions: Array
 
 
 def _checked(samples: object, decays: Sequence[Number]) -> tuple[int, Fraction]:
@@ -169,7 +169,7 @@ def lengths(p: ArrayLike, samples: int, feature_decay: float) -> Lengths:
 
     Examples:
         >>> found = minimum((20, 10, 5, 5), 40, (0.005, 0.0005))
-        >>> [round(s, 5) for s in found.p.tolist()], round(float(lengths(found.p, 40, 0.0005).outputs[1]), 2)
+        >>> [round(s, 5) for s in found.p.tolist()], round(float(lengths(found.p, 40, 0.0005).predictions[1]), 2)
         ([1.39421, 0.98, 0.68711, 0.68711], 0.98)
     """
     weights = np.asarray(p, np.float64)
