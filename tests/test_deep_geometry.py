@@ -192,7 +192,7 @@ def test_the_refutation_is_exact_and_shown_without_a_store() -> None:
     assert witness is not None
     assert witness["parameters"] == {"a": "2", "b": "2", "c": "0"}
     assert verification.standing(claim).verdict is Verdict.REFUTED
-    assert registry.corrected_by(claim) == "tightframe/ce-lower-rank"
+    assert registry.find("tightframe/ce-lower-rank").corrects == claim.id
 
 
 def test_what_is_recorded_as_refuted_needs_a_counterexample() -> None:

@@ -27,6 +27,7 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 from sympy.solvers.diophantine.diophantine import sum_of_four_squares
 
 from .balance import K, half_integers, orthonormal, rows_of
+from .critical_values import EIGENVECTORS, POWER
 from .derivation import Derivation, Hypothesis, Setting, Step
 from .proof.certificate import Values
 from .proof.checker import Range
@@ -41,7 +42,6 @@ N = K * n
 gamma = b / (M * K)
 J = sp.MatrixSymbol("J", K, K)
 Y = sp.MatrixSymbol("Y", K, N)
-POWERS, CALCULUS = "powers of balanced layers", "functional calculus"
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ class NarrowPoint:
         (Z, F), unit = self.square_roots, sp.Identity(self.width)
         over = self.resolvent + b * self.roots - least_value * unit
         return (
-            Hypothesis(f"{self.name}excess", Equal(Z * Z.T, over), "a function of Xi, as g_b >= v", CALCULUS),
-            Hypothesis(f"{self.name}shares", Equal(F * F.T, unit - self.resolvent), "a function of Xi", CALCULUS),
+            Hypothesis(f"{self.name}excess", Equal(Z * Z.T, over), "a function of Xi, as g_b >= v", EIGENVECTORS),
+            Hypothesis(f"{self.name}shares", Equal(F * F.T, unit - self.resolvent), "a function of Xi", EIGENVECTORS),
         )
 
     def gap_steps(self, minimum: sp.Expr) -> tuple[Step, ...]:
@@ -137,13 +137,13 @@ class NarrowPoint:
                 f"{self.name}power",
                 Equal(W * W.T, N * lam_H * Q * self.powers * Q.T),
                 "layers are balanced, and one of them has d columns",
-                POWERS,
+                POWER,
             ),
             Hypothesis(
                 f"{self.name}decays",
                 Equal(self.decays, M * gamma * sp.Trace(self.roots)),
                 "layers are balanced",
-                POWERS,
+                POWER,
             ),
             Hypothesis(f"{self.name}frame", Equal(Q.T * Q, sp.Identity(self.width)), "orthonormal columns"),
         )
@@ -311,15 +311,15 @@ class Bottleneck:
         if self.tie:
             zeros = Equal(Xi * (Xi - x * unit), Z * G)
             found += [
-                Hypothesis("zeros", zeros, "where g_b = 1 an eigenvalue is 0 or x", CALCULUS),
+                Hypothesis("zeros", zeros, "where g_b = 1 an eigenvalue is 0 or x", EIGENVECTORS),
                 Hypothesis("threshold", Equal(M * b * x, M - 1), "b = beta_M"),
                 Hypothesis("other minimiser", Equal(x**M, M - 1), "x = (M-1)^(1/M)"),
             ]
             return tuple(found)
         return (
             *found,
-            Hypothesis("zeros", Equal(Xi - x * unit, Z * G), "where g_b = v an eigenvalue is x", CALCULUS),
-            Hypothesis("powers", Equal(L - x**M * unit, P * (Xi - x * unit)), "a function of Xi", CALCULUS),
+            Hypothesis("zeros", Equal(Xi - x * unit, Z * G), "where g_b = v an eigenvalue is x", EIGENVECTORS),
+            Hypothesis("powers", Equal(L - x**M * unit, P * (Xi - x * unit)), "a function of Xi", EIGENVECTORS),
         )
 
     @property

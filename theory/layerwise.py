@@ -49,7 +49,7 @@ SCALARS = {
     s_A: "eigenvalue of the product from above",
     s_B: "eigenvalue of the means from below",
 }
-LEMMAS = ("induction over the layers",)
+INDUCTION = ("induction over the layers",)
 P = sp.MatrixSymbol("P", K, K)
 Y = sp.MatrixSymbol("Y", K, N)
 TOP = sp.MatrixSymbol("V", K, a)  # W_M

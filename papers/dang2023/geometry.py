@@ -7,16 +7,15 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from ...theory import bottleneck, deep_linear, layerwise, scalar_problem
+from ...theory import bottleneck, critical_values, deep_linear, layerwise, scalar_problem
 from ...theory.symbols import integers, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..evidence import Comparison, Kind, Verdict
-from ..prediction import Input, Prediction, to_float
+from ..prediction import Input, Prediction
 from .critical_points import VERSION
-from .deep import FEATURE_DECAY, MOST_LAYERS, SIZES
+from .deep import CLASS_SIZES, EXISTS, FEATURE_DECAY, LAYERS, POSITIVE, WEIGHT_DECAYS, evaluated, layer_decays
 
-POSITIVE = reals(0, open=True)
 CLASSES = Parameter(bottleneck.K, integers(2), "number of classes", sampled_to=4)
 PER_CLASS = Parameter(bottleneck.n, integers(1), "samples per class", sampled_to=4)
 DECAY = Parameter(bottleneck.lam_H, POSITIVE, "decay of the features")
@@ -60,8 +59,8 @@ TIE = bottleneck.Bottleneck(tie=True)
 TIE_DOMAIN = narrow_domain(TIE, (bottleneck.d <= bottleneck.K, TIE.rank <= bottleneck.d))
 tie_setting = TIE.setting(TIE_DOMAIN.ranges)
 
-LAYERS = layerwise.Layers()
-LAYERS_DOMAIN = Domain(
+chain = layerwise.Layers()
+CHAIN_DOMAIN = Domain(
     (
         CLASSES,
         PER_CLASS,
@@ -70,7 +69,7 @@ LAYERS_DOMAIN = Domain(
         *(Parameter(scalar, POSITIVE, says) for scalar, says in layerwise.SCALARS.items()),
     )
 )
-layers_setting = LAYERS.setting(LAYERS_DOMAIN.ranges)
+chain_setting = chain.setting(CHAIN_DOMAIN.ranges)
 
 
 # ---- simulation
@@ -183,40 +182,19 @@ def simulate_narrow(values: Mapping[str, Any], seed: int) -> Comparison:
 
 # ---- prediction
 def predict_narrow(values: Mapping[str, Any], digits: int | None) -> dict[str, Any]:
-    counts, weights, width = values["n"], values["lam_W"], values["d"]
-    depth = values.get("M", len(weights))
-    if depth > MOST_LAYERS:
-        raise ValueError(f"M (number of layers): expected at most {MOST_LAYERS}, got {depth}")
-    if len(weights) == 1:
-        weights *= depth
-    if len(weights) != depth:
-        raise ValueError(f"lam_W: expected one decay, or M = {depth}, got {len(weights)}")
+    """The squared singular values of W, largest first, and the minimum of f."""
+    counts, width = tuple(sorted(values["n"], reverse=True)), values["d"]
     if width >= len(counts):
         raise ValueError(
             f"d (least width): expected less than K = {len(counts)}, got {width}; wide layers are in "
             "dang2023/imbalanced-deep"
         )
-    decays, counts = (*weights, values["lam_H"]), tuple(sorted(counts, reverse=True))
-    if digits is not None:
-        found = deep_linear.certified(counts, sum(counts), decays, digits, width)
-        return {"p": found["p"], "f_min": found["f_min"]}
-    for name, decay in zip((*("lam_W",) * depth, "lam_H"), decays, strict=True):
-        to_float(name, decay)
-    solution = deep_linear.minimum(counts, sum(counts), decays, width)
-    if not solution.converged:
-        raise ArithmeticError("Newton's method did not converge")
-    return {"p": solution.p.tolist(), "f_min": solution.f_min}
+    found = evaluated(counts, sum(counts), layer_decays(values), digits, width)
+    return {"p": found["p"], "f_min": found["f_min"]}
 
 
 NARROW_PREDICTION = Prediction(
-    (
-        SIZES,
-        Input("d", integers(1), "least width"),
-        Input("lam_W", POSITIVE, "decays of the layers", many=True),
-        FEATURE_DECAY,
-        Input("M", integers(1), "number of layers", optional=True),
-    ),
-    predict_narrow,
+    (CLASS_SIZES, Input("d", integers(1), "least width"), WEIGHT_DECAYS, FEATURE_DECAY, LAYERS), predict_narrow
 )
 
 SYMBOLS = (
@@ -242,15 +220,16 @@ CLAIMS = (
         notes="At b = beta_M the minimiser x of g_b has x^M = M - 1, and v = 1 = g_b(0). Balanced factors with a "
         "centred frame of any rank r attain the minimum, and at every minimiser Xi^2 = x Xi, so that W W^T is a "
         f"multiple of a projection that is orthogonal to J. {SYMBOLS}",
+        lemmas=EXISTS,
     ),
     Claim(
         "dang2023/layerwise",
         "Below the threshold, with wide layers, every partial product of the layers has the geometry of the whole",
         Kind.IDENTITY,
-        LAYERS.statement,
-        layers_setting,
-        LAYERS_DOMAIN,
-        lambda: layerwise.induction(LAYERS, layers_setting),
+        chain.statement,
+        chain_setting,
+        CHAIN_DOMAIN,
+        lambda: layerwise.induction(chain, chain_setting),
         simulate_layers,
         Verdict.PROVED,
         version=VERSION,
@@ -259,7 +238,7 @@ CLAIMS = (
         "balanced-etf say of minimisers. The induction starts at W_M (U = P, A = V) and at the features (G = Hbar, H "
         "in the place of B) and goes from layer to layer: A above B, with U the product of the layers above A and G "
         "the class means of the product of the layers below B.",
-        lemmas=layerwise.LEMMAS,
+        lemmas=(*layerwise.INDUCTION, *EXISTS, critical_values.POWER, critical_values.EIGENVECTORS),
     ),
     Claim(
         "dang2023/bottleneck",
@@ -277,6 +256,7 @@ CLAIMS = (
         "the projection Q_0 Q_0^T, which is a best approximation of I - J of rank d. For imbalanced classes the claim "
         "needs n_d > n_{d+1}: in a tie any d directions that hold all larger classes and lie in the span of these and "
         f"the tied ones are as good, and W W^T need not be diagonal. {SYMBOLS}",
+        lemmas=EXISTS,
         beyond="imbalanced classes, which are simulated",
         predict=NARROW_PREDICTION,
     ),
