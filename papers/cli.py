@@ -252,7 +252,8 @@ def verify(
     if recheck:
         raise typer.Exit(_recheck(names, as_json))
     if mutants:
-        raise typer.Exit(_mutants(names, seed, jobs, as_json))
+        derived = [name for name in names if name in (ids or ()) or registry.find(name).derive is not None]
+        raise typer.Exit(_mutants(derived, seed, jobs, as_json))
     results, failure = _gather(names, full, seed, jobs, _store(store).folder)
     if certificates is not None:
         _write_certificates(results, certificates)

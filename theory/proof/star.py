@@ -48,6 +48,7 @@ class Limits:
     degree: int = 14
     columns: int = 6000
     slack: int = 2
+    exponent: int = 8  # of a parameter, beyond those of the claim
 
 
 @dataclass(frozen=True)
@@ -347,6 +348,7 @@ def _linear_search(
 
     base = max(map(length, claim.terms), default=0)
     base = max([base, *(len(e.word or ()) for e in elements)])
+    steepest = limits.exponent + max((abs(e) for mono, _, _ in claim.terms for _, e in mono), default=0)
     for degree in range(base, base + limits.slack + 1):
         if time.perf_counter() - started > limits.seconds:
             return None
@@ -356,7 +358,7 @@ def _linear_search(
         while pending and len(columns) < limits.columns and time.perf_counter() - started < limits.seconds:
             key = pending.pop()
             for number, context in _instances(algebra, key, elements):
-                if (number, context) in columns:
+                if (number, context) in columns or any(abs(e) > steepest for _, e in context.mono):
                     continue
                 poly = expand(algebra, elements[number].poly, context, claim.shape)
                 if any(length(k) > degree for k in poly.terms):
