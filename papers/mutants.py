@@ -188,7 +188,7 @@ class Court:
 
     def rules(self, statement: checker.Statement, own: Justification | None, name: str = "") -> list[Justification]:
         """What may prove a statement: the rule of the claim's in its place, star, and inequalities from the claim's."""
-        found = [] if own is None else [_hurried(own)]
+        found: list[Justification] = [] if own is None else [_hurried(own)]
         if statement.kind == "zero":
             found.append(SHORT)
         if statement.kind in ("positive", "nonnegative"):
