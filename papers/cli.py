@@ -353,13 +353,17 @@ def _write_certificates(results: Sequence[Standing], folder: Path) -> None:
 
 
 def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool) -> int:
+    from . import registry
     from .mutants import OPEN_SHARE, Tally, tally
     from .verification import WorkerEnded
 
+    tried = [name for name in names if registry.find(name).derive is not None]
+    for name in sorted(set(names) - set(tried)):
+        print(f"tightframe: {name} has no derivation, so its mutants are not tried", file=sys.stderr)
     found: list[Tally] = []
-    with _progress(len(names), "mutants") as advance:
+    with _progress(len(tried), "mutants") as advance:
         try:
-            for result in tally(names, seed=seed, jobs=jobs):
+            for result in tally(tried, seed=seed, jobs=jobs):
                 found.append(result)
                 advance(result.claim)
         except KeyboardInterrupt:
@@ -378,7 +382,7 @@ def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool) -> int:
             if result.too_many_open:
                 typer.echo(f"finding: {result.claim}: more than {OPEN_SHARE:.0%} of the mutants are open")
     codes = {result.exit_code for result in found}
-    unfinished = 3 if len(found) < len(names) else 0
+    unfinished = 3 if len(found) < len(tried) else 0
     return 1 if 1 in codes else max(codes | {unfinished})
 
 
