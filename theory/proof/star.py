@@ -103,7 +103,7 @@ def prove_zero(
     ``completions`` keeps what was found out about sets of relations, for further claims under the same ones.
     """
     limits = limits or Limits()
-    started = time.perf_counter()
+    started = time.process_time()
     names = tuple(sorted(relations))
     search = completions.get(names) if completions is not None else None
     if search is None or search.given != relations or search.algebra is not algebra:
@@ -122,12 +122,12 @@ def prove_zero(
         if rest.terms:
             extra = _linear_search(algebra, rest, search, limits, started)
             if extra is None:
-                return Search(None, rest, time.perf_counter() - started)
+                return Search(None, rest, time.process_time() - started)
             for context, value in extra.items():
                 _accumulate(cofactors, context, value)
     except OutOfTime:
-        return Search(None, claim, time.perf_counter() - started)
-    return Search(cofactors, algebra.zero(claim.shape), time.perf_counter() - started)
+        return Search(None, claim, time.process_time() - started)
+    return Search(cofactors, algebra.zero(claim.shape), time.process_time() - started)
 
 
 def divided(algebra: Algebra, mono: Monomial, by: Monomial) -> Monomial | None:
@@ -183,7 +183,7 @@ class _Completion:
         self.count = 0
 
     def in_time(self) -> bool:
-        return time.perf_counter() - self.started < self.limits.seconds
+        return time.process_time() - self.started < self.limits.seconds
 
     def add_relations(self) -> None:
         """All that are given, the shortest first; after an interruption, the rest."""
@@ -391,12 +391,12 @@ def _linear_search(
     base = max(map(length, claim.terms), default=0)
     base = max([base, *(len(e.word or ()) for e in elements)])
     for degree in range(base, base + limits.slack + 1):
-        if time.perf_counter() - started > limits.seconds:
+        if time.process_time() - started > limits.seconds:
             return None
         columns: dict[tuple[int, Context], Polynomial] = {}
         rows: dict[Key, int] = {key: i for i, key in enumerate(claim.terms)}
         pending = list(claim.terms)
-        while pending and len(columns) < limits.columns and time.perf_counter() - started < limits.seconds:
+        while pending and len(columns) < limits.columns and time.process_time() - started < limits.seconds:
             key = pending.pop()
             for number, context in _instances(algebra, key, elements):
                 if (number, context) in columns:
@@ -411,7 +411,7 @@ def _linear_search(
                     if other not in rows:
                         rows[other] = len(rows)
                         pending.append(other)
-        left = limits.seconds - (time.perf_counter() - started)
+        left = limits.seconds - (time.process_time() - started)
         if len(rows) * len(columns) * min(len(rows), len(columns)) > OPERATIONS * max(left, 0.0):
             return None  # the elimination, which nothing interrupts, would not end in time
         solution = _solve(claim, columns, rows) if _solvable(claim, columns, rows) else None
