@@ -187,14 +187,17 @@ class Court:
         return False
 
     def rules(self, statement: checker.Statement, own: Justification | None, name: str = "") -> list[Justification]:
-        """What may prove a statement: the rule of the claim's in its place, star, and inequalities from the claim's."""
-        found: list[Justification] = [] if own is None else [_hurried(own)]
+        """What may prove a statement: the rule of the claim's in its place, star, and inequalities from the claim's.
+
+        Those come last that leave it to the checker whether they apply.
+        """
+        found: list[Justification] = [_hurried(own)] if isinstance(own, Star | Poly) else []
         if statement.kind == "zero":
             found.append(SHORT)
         if statement.kind in ("positive", "nonnegative"):
             known = (name,) if name in self.proving.established else ()
             found += [Poly(known, seconds=SECONDS), Poly(seconds=SECONDS)]
-        return found
+        return found if own is None or isinstance(own, Star | Poly) else [*found, own]
 
     def grafted(self, statement: checker.Statement) -> bool:
         """Whether the checker accepts the claim's own certificate for another statement, which is false."""
