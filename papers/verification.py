@@ -292,16 +292,39 @@ Task = TypeVar("Task")
 Found = TypeVar("Found")
 
 
+class WorkerEnded(Exception):
+    """A worker process ended before its work, as when memory runs out; what it had not finished is undecided."""
+
+
 def spread(work: Callable[[Task], Found], tasks: Sequence[Task], jobs: int) -> Iterator[Found]:
-    """The results of tasks in their order, one process doing all or several sharing them."""
+    """The results of tasks in their order, one process doing all or several sharing them.
+
+    Raises:
+        WorkerEnded: after all results that there are.
+    """
     if jobs <= 1 or len(tasks) <= 1:
         yield from map(work, tasks)
         return
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
+    missing = 0
     with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(work, tasks)
+        futures = [pool.submit(work, task) for task in tasks]
+        try:
+            for future in futures:
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    missing += 1
+                else:
+                    yield result
+        finally:
+            for future in futures:
+                future.cancel()
+    if missing:
+        raise WorkerEnded(f"a worker process ended; {missing} of {len(tasks)} claims are undecided")
 
 
 @dataclass(frozen=True)
@@ -333,4 +356,15 @@ def recheck(ids: Iterable[str] | None = None, folder: Path = CERTIFICATES) -> Re
     return Recheck(tuple(accepted), tuple(problems), time.perf_counter() - started)
 
 
-__all__ = ["Recheck", "Standing", "StoreError", "accept", "prove", "recheck", "simulate", "standing", "verify"]
+__all__ = [
+    "Recheck",
+    "Standing",
+    "StoreError",
+    "WorkerEnded",
+    "accept",
+    "prove",
+    "recheck",
+    "simulate",
+    "standing",
+    "verify",
+]

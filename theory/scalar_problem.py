@@ -496,7 +496,7 @@ class ScalarProblem:
 
         def sample(rng: random.Random) -> Values:
             depth = rng.randint(1, 2)
-            r = sp.Rational(rng.randint(4, 12), 4)
+            r = sp.Rational(rng.randint(1 if depth == 1 else 4, 12), 4)
             return {
                 M: depth,
                 b: depth * r ** (depth - 1) / (1 + r**depth) ** 2,
