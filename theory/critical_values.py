@@ -45,7 +45,8 @@ class CriticalPoint:
 
     Targets Y (K x N) are any matrix, or ``labels``: of classes of any sizes, or ``balanced`` with n samples each, and
     N = K n. ``bias`` (balanced labels only) is a free b (K x 1). ``offset`` stands for a free bias or none at all, for
-    any targets: f has W H + F - Y with F = b 1^T or 0, and C = I - 1 1^T/N or I. ``dead`` says that X_opt is zero.
+    any targets: f has W H + F - Y with F = b 1^T or 0, and C = I - 1 1^T/N or I. ``dead`` says that X_opt is zero;
+    ``aligned`` that Theta X = X Theta is asked for.
     """
 
     labels: bool = False
@@ -53,6 +54,7 @@ class CriticalPoint:
     bias: bool = False
     offset: bool = False
     dead: bool = False
+    aligned: bool = False
 
     # ---- symbols
     @property
@@ -200,11 +202,12 @@ class CriticalPoint:
         in_features, in_layer = self.slopes(self.residual)
         found = [
             Hypothesis("critical in H", in_features, "the gradient vanishes"),
-            Hypothesis("critical in W_M", in_layer, "the gradient vanishes"),
             Hypothesis("gamma", Equal(gamma**M, self.samples * lam_H * product), "gamma = (N P)^(1/M)"),
             Hypothesis("power", Equal(product * W * W.T, gamma**M * Q), "layers are balanced, Q = X^M", POWER),
             Hypothesis("sum of decays", Equal(decay, M * lam_M * frobenius_squared(A)), "layers are balanced", POWER),
         ]
+        if self.aligned:
+            found.append(Hypothesis("critical in W_M", in_layer, "the gradient vanishes"))
         if self.offset:
             found += self.any_offset
         if self.bias:
@@ -272,26 +275,30 @@ class CriticalPoint:
     @property
     def minimality(self) -> tuple[Hypothesis, ...]:
         """f is least, and X - X_opt vanishes where Z does: eigenvalues that minimise are those of X_opt."""
-        L, G = sp.MatrixSymbol("L", z, K), sp.MatrixSymbol("G", K, K)
-        X, Q = self.spectrum, self.power
+        G, X, Q = sp.MatrixSymbol("G", K, K), self.spectrum, self.power
         found = [
             Hypothesis("minimiser", Equal(self.value, self.least), "any point where f is least"),
-            Hypothesis(
-                "unique eigenvalues",
-                Equal((X - self.roots) * self.settled, self.excess * L),
-                "where Z is zero an eigenvalue of X minimises its scalar problem, and no other one does",
-                EIGENVECTORS,
-            ),
+            self.unique,
+            Hypothesis("difference of powers", Equal(Q - self.powers, G * (X - self.roots)), "Q = X^M", EIGENVECTORS),
         ]
-        if self.dead:
-            return tuple(found)
-        found.append(
-            Hypothesis("difference of powers", Equal(Q - self.powers, G * (X - self.roots)), "Q = X^M", EIGENVECTORS)
-        )
         if not self.balanced:
             P = self.settled
             found.append(Hypothesis("settled", Equal(self.powers * P, P * self.powers), "common eigenvectors"))
         return tuple(found)
+
+    @property
+    def quotient(self) -> sp.MatrixSymbol:
+        """L, of X - X_opt by Z."""
+        return sp.MatrixSymbol("L", z, K)
+
+    @property
+    def unique(self) -> Hypothesis:
+        return Hypothesis(
+            "unique eigenvalues",
+            Equal((self.spectrum - self.roots) * self.settled, self.excess * self.quotient),
+            "where Z is zero an eigenvalue of X minimises its scalar problem, and no other one does",
+            EIGENVECTORS,
+        )
 
     @property
     def settled(self) -> MatrixExpr:
@@ -388,7 +395,11 @@ def centred_steps(at: CriticalPoint) -> tuple[Step, ...]:
         *start,
         Step("errors", Equal(at.residual, errors), "E = E C.", Star(using)),
         Step("centred in H", in_features, "Insert the errors.", Star(("critical in H", "errors"))),
-        Step("centred in W_M", in_layer, "Insert the errors.", Star(("critical in W_M", "errors"))),
+        *(
+            (Step("centred in W_M", in_layer, "Insert the errors.", Star(("critical in W_M", "errors"))),)
+            if at.aligned
+            else ()
+        ),
         Step(
             "centred value",
             Equal(at.value, at.objective(errors, at.features, decay)),
@@ -465,8 +476,6 @@ def minimal_steps(at: CriticalPoint) -> tuple[Step, ...]:
         ),
         Step("X", Equal(at.spectrum * P, at.roots * P), "Insert Z = 0.", Star(("Z", "unique eigenvalues"))),
     )
-    if at.dead:
-        return steps
     ridge = at.samples * lam_H
     return (
         *steps,
