@@ -102,9 +102,9 @@ class CriticalPoint:
         return sp.MatrixSymbol("W", K, d)
 
     @property
-    def spectrum(self) -> sp.MatrixSymbol:
-        """X = (lam_M/gamma) A A^T."""
-        return sp.MatrixSymbol("X", K, K)
+    def spectrum(self) -> MatrixExpr:
+        """X = (lam_M/gamma) A A^T; written out where no conclusion is about X."""
+        return self.meanings[0] if self.balanced else sp.MatrixSymbol("X", K, K)
 
     @property
     def power(self) -> sp.MatrixSymbol:
@@ -112,9 +112,15 @@ class CriticalPoint:
         return sp.MatrixSymbol("Q", K, K)
 
     @property
-    def scatter(self) -> sp.MatrixSymbol:
-        """Theta = T T^T/N."""
-        return sp.MatrixSymbol("Theta", K, K)
+    def scatter(self) -> MatrixExpr:
+        """Theta = T T^T/N; likewise."""
+        return self.meanings[1] if self.balanced else sp.MatrixSymbol("Theta", K, K)
+
+    @property
+    def meanings(self) -> tuple[MatrixExpr, MatrixExpr]:
+        """Of X and Theta."""
+        upper = self.layers[0]
+        return lam_M / gamma * upper * upper.T, self.target * self.target.T / self.samples
 
     @property
     def optimal(self) -> tuple[sp.MatrixSymbol, sp.MatrixSymbol]:
@@ -144,11 +150,10 @@ class CriticalPoint:
     @property
     def definitions(self) -> dict[Any, Any]:
         A, B = self.layers
-        return {
-            self.weights: A * B,
-            self.spectrum: lam_M / gamma * A * A.T,
-            self.scatter: self.target * self.target.T / self.samples,
-        }
+        found: dict[Any, Any] = {self.weights: A * B}
+        if not self.balanced:
+            found |= dict(zip((self.spectrum, self.scatter), self.meanings, strict=True))
+        return found
 
     @property
     def symmetric(self) -> tuple[sp.MatrixSymbol, ...]:
@@ -244,7 +249,6 @@ class CriticalPoint:
         if self.bias:
             centred = Y - ones(K) * ones_row(self.samples) / K
             found.append(Hypothesis("centred targets", Equal(self.target, centred), "the labels less 1/K"))
-            found.append(Hypothesis("one label each", Equal(Y.T * ones(K), ones(self.samples)), "one-hot labels"))
             found.append(Hypothesis("class sizes", Equal(Y * ones(self.samples), n * ones(K)), "one-hot labels"))
         return found
 

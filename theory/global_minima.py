@@ -300,7 +300,7 @@ def _frames(problem: Minimisers) -> list[Step]:
     labels = (
         "equal classes",
         *(("frame",) if at.bias else ()),
-        *(("centred targets", "class sizes", "one label each") if at.bias else ()),
+        *(("centred targets", "class sizes") if at.bias else ()),
     )
     means = Equal(problem.means, W.T / (ridge * (1 + x**M)))
     projection = at.projection
