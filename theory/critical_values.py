@@ -400,7 +400,7 @@ def centred_steps(at: CriticalPoint) -> tuple[Step, ...]:
         Step("errors", Equal(at.residual, errors), "E = E C.", Star(using)),
         Step("centred in H", in_features, "Insert the errors.", Star(("critical in H", "errors"))),
         *(
-            (Step("centred in W_M", in_layer, "Insert the errors.", Star(("critical in W_M", "errors"))),)
+            (Step("centred in the layer", in_layer, "Insert the errors.", Star(("critical in W_M", "errors"))),)
             if at.aligned
             else ()
         ),
@@ -422,7 +422,7 @@ def commuting_steps(at: CriticalPoint) -> tuple[Step, ...]:
             "stationary",
             Equal(R * Theta * R * Q, gamma * X),
             "Multiply the gradient in W_M by W_M^T, and insert the residual.",
-            Star(("centred in W_M" if at.centred else "critical in W_M", "residual", "lengths")),
+            Star(("centred in the layer" if at.centred else "critical in W_M", "residual", "lengths")),
         ),
         Step(
             "cleared",
