@@ -31,7 +31,7 @@ from .domain import Domain
 from .evidence import Comparison, Kind, Verdict
 from .prediction import Input, Prediction
 
-minima = global_minima.Minimisers(CriticalPoint(offset=True))
+minima = global_minima.Minimisers(CriticalPoint(offset=True, aligned=True))
 DOMAIN = Domain(parameters(minima.at), (ENOUGH,))
 setting = minima.setting(DOMAIN.ranges)
 

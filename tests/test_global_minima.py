@@ -66,7 +66,7 @@ def lengths_of_labels() -> tuple[CriticalPoint, Setting]:
     [
         (deep.lengths, deep.lengths_setting, ("critical in H", "power", "sum of decays", "minimiser", "settled")),
         (balanced.frame, balanced.frame_setting, ("equal classes", "X_opt", "unique eigenvalues")),
-        (balanced.simplex, balanced.simplex_setting, ("critical in b", "class sizes", "one label each", "frame")),
+        (balanced.simplex, balanced.simplex_setting, ("critical in b", "class sizes", "frame")),
         (any_target, any_setting, ("critical in W_M", "offset", "critical in b", "centred targets")),
     ],
     ids=["labels", "balanced", "bias", "any target"],

@@ -131,7 +131,7 @@ class Example:
             at.roots: S_opt**2,
             at.powers: S_opt ** (2 * depth),
             at.excess: excess,
-            sp.MatrixSymbol("L", z, K): excess.T * self.function(ratio),
+            at.quotient: excess.T * self.function(ratio),
             sp.MatrixSymbol("G", K, K): self.function(quotient),
             sp.MatrixSymbol("P", K, K): self.function(settled),
         }
@@ -152,8 +152,12 @@ def example(rng: random.Random, at: CriticalPoint, minimal: bool) -> Values:
     bias = at.offset and rng.random() < 0.5
     samples = 4 if bias else classes + rng.randint(0, 1)
     kinds = [Eigenvalues(sp.S.Zero, sp.S.Zero, sp.Rational(rng.randint(0, 2), 2)) for _ in range(classes)]
-    for i in range(0 if at.dead else rng.randint(1, classes)):
-        kinds[i] = direction(rng, depth, sp.Rational(rng.choice(ROOTS[depth])), minimal)
+    for i in range(rng.randint(1, classes)):
+        if not at.dead:
+            kinds[i] = direction(rng, depth, sp.Rational(rng.choice(ROOTS[depth])), minimal)
+        elif depth > 1:  # a critical point that is not least: b is above the threshold, and has roots
+            y = {2: sp.Rational(3, 4), 3: sp.S.One}[depth]
+            kinds[i] = Eigenvalues(y, sp.S.Zero, (1 + y ** (2 * depth)) / y ** (depth - 1))
     basis = orthonormal(rng, classes, classes)
     columns = HADAMARD[:, 1 : classes + 1] if bias else orthonormal(rng, samples, classes)
     (step,) = half_integers(rng, 1)

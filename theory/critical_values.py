@@ -45,7 +45,8 @@ class CriticalPoint:
 
     Targets Y (K x N) are any matrix, or ``labels``: of classes of any sizes, or ``balanced`` with n samples each, and
     N = K n. ``bias`` (balanced labels only) is a free b (K x 1). ``offset`` stands for a free bias or none at all, for
-    any targets: f has W H + F - Y with F = b 1^T or 0, and C = I - 1 1^T/N or I. ``dead`` says that X_opt is zero.
+    any targets: f has W H + F - Y with F = b 1^T or 0, and C = I - 1 1^T/N or I. ``dead`` says that X_opt is zero;
+    ``aligned`` that Theta X = X Theta is asked for.
     """
 
     labels: bool = False
@@ -53,6 +54,7 @@ class CriticalPoint:
     bias: bool = False
     offset: bool = False
     dead: bool = False
+    aligned: bool = False
 
     # ---- symbols
     @property
@@ -100,9 +102,9 @@ class CriticalPoint:
         return sp.MatrixSymbol("W", K, d)
 
     @property
-    def spectrum(self) -> sp.MatrixSymbol:
-        """X = (lam_M/gamma) A A^T."""
-        return sp.MatrixSymbol("X", K, K)
+    def spectrum(self) -> MatrixExpr:
+        """X = (lam_M/gamma) A A^T; written out where no conclusion is about X."""
+        return self.meanings[0] if self.balanced else sp.MatrixSymbol("X", K, K)
 
     @property
     def power(self) -> sp.MatrixSymbol:
@@ -110,9 +112,15 @@ class CriticalPoint:
         return sp.MatrixSymbol("Q", K, K)
 
     @property
-    def scatter(self) -> sp.MatrixSymbol:
-        """Theta = T T^T/N."""
-        return sp.MatrixSymbol("Theta", K, K)
+    def scatter(self) -> MatrixExpr:
+        """Theta = T T^T/N; likewise."""
+        return self.meanings[1] if self.balanced else sp.MatrixSymbol("Theta", K, K)
+
+    @property
+    def meanings(self) -> tuple[MatrixExpr, MatrixExpr]:
+        """Of X and Theta."""
+        upper = self.layers[0]
+        return lam_M / gamma * upper * upper.T, self.target * self.target.T / self.samples
 
     @property
     def optimal(self) -> tuple[sp.MatrixSymbol, sp.MatrixSymbol]:
@@ -142,11 +150,10 @@ class CriticalPoint:
     @property
     def definitions(self) -> dict[Any, Any]:
         A, B = self.layers
-        return {
-            self.weights: A * B,
-            self.spectrum: lam_M / gamma * A * A.T,
-            self.scatter: self.target * self.target.T / self.samples,
-        }
+        found: dict[Any, Any] = {self.weights: A * B}
+        if not self.balanced:
+            found |= dict(zip((self.spectrum, self.scatter), self.meanings, strict=True))
+        return found
 
     @property
     def symmetric(self) -> tuple[sp.MatrixSymbol, ...]:
@@ -200,11 +207,12 @@ class CriticalPoint:
         in_features, in_layer = self.slopes(self.residual)
         found = [
             Hypothesis("critical in H", in_features, "the gradient vanishes"),
-            Hypothesis("critical in W_M", in_layer, "the gradient vanishes"),
             Hypothesis("gamma", Equal(gamma**M, self.samples * lam_H * product), "gamma = (N P)^(1/M)"),
             Hypothesis("power", Equal(product * W * W.T, gamma**M * Q), "layers are balanced, Q = X^M", POWER),
             Hypothesis("sum of decays", Equal(decay, M * lam_M * frobenius_squared(A)), "layers are balanced", POWER),
         ]
+        if self.aligned:
+            found.append(Hypothesis("critical in W_M", in_layer, "the gradient vanishes"))
         if self.offset:
             found += self.any_offset
         if self.bias:
@@ -241,7 +249,6 @@ class CriticalPoint:
         if self.bias:
             centred = Y - ones(K) * ones_row(self.samples) / K
             found.append(Hypothesis("centred targets", Equal(self.target, centred), "the labels less 1/K"))
-            found.append(Hypothesis("one label each", Equal(Y.T * ones(K), ones(self.samples)), "one-hot labels"))
             found.append(Hypothesis("class sizes", Equal(Y * ones(self.samples), n * ones(K)), "one-hot labels"))
         return found
 
@@ -272,26 +279,30 @@ class CriticalPoint:
     @property
     def minimality(self) -> tuple[Hypothesis, ...]:
         """f is least, and X - X_opt vanishes where Z does: eigenvalues that minimise are those of X_opt."""
-        L, G = sp.MatrixSymbol("L", z, K), sp.MatrixSymbol("G", K, K)
-        X, Q = self.spectrum, self.power
+        G, X, Q = sp.MatrixSymbol("G", K, K), self.spectrum, self.power
         found = [
             Hypothesis("minimiser", Equal(self.value, self.least), "any point where f is least"),
-            Hypothesis(
-                "unique eigenvalues",
-                Equal((X - self.roots) * self.settled, self.excess * L),
-                "where Z is zero an eigenvalue of X minimises its scalar problem, and no other one does",
-                EIGENVECTORS,
-            ),
+            self.unique,
+            Hypothesis("difference of powers", Equal(Q - self.powers, G * (X - self.roots)), "Q = X^M", EIGENVECTORS),
         ]
-        if self.dead:
-            return tuple(found)
-        found.append(
-            Hypothesis("difference of powers", Equal(Q - self.powers, G * (X - self.roots)), "Q = X^M", EIGENVECTORS)
-        )
         if not self.balanced:
             P = self.settled
             found.append(Hypothesis("settled", Equal(self.powers * P, P * self.powers), "common eigenvectors"))
         return tuple(found)
+
+    @property
+    def quotient(self) -> sp.MatrixSymbol:
+        """L, of X - X_opt by Z."""
+        return sp.MatrixSymbol("L", z, K)
+
+    @property
+    def unique(self) -> Hypothesis:
+        return Hypothesis(
+            "unique eigenvalues",
+            Equal((self.spectrum - self.roots) * self.settled, self.excess * self.quotient),
+            "where Z is zero an eigenvalue of X minimises its scalar problem, and no other one does",
+            EIGENVECTORS,
+        )
 
     @property
     def settled(self) -> MatrixExpr:
@@ -388,7 +399,11 @@ def centred_steps(at: CriticalPoint) -> tuple[Step, ...]:
         *start,
         Step("errors", Equal(at.residual, errors), "E = E C.", Star(using)),
         Step("centred in H", in_features, "Insert the errors.", Star(("critical in H", "errors"))),
-        Step("centred in W_M", in_layer, "Insert the errors.", Star(("critical in W_M", "errors"))),
+        *(
+            (Step("centred in W_M", in_layer, "Insert the errors.", Star(("critical in W_M", "errors"))),)
+            if at.aligned
+            else ()
+        ),
         Step(
             "centred value",
             Equal(at.value, at.objective(errors, at.features, decay)),
@@ -465,8 +480,6 @@ def minimal_steps(at: CriticalPoint) -> tuple[Step, ...]:
         ),
         Step("X", Equal(at.spectrum * P, at.roots * P), "Insert Z = 0.", Star(("Z", "unique eigenvalues"))),
     )
-    if at.dead:
-        return steps
     ridge = at.samples * lam_H
     return (
         *steps,

@@ -15,7 +15,7 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from . import critical_examples, critical_values
 from .balance import K, half_integers, rows_of
-from .critical_values import CriticalPoint, gamma, lam_H, lam_M
+from .critical_values import CriticalPoint, a, gamma, lam_H, lam_M
 from .derivation import Derivation, Hypothesis, Setting, Step
 from .proof.certificate import Values
 from .proof.checker import Range
@@ -29,7 +29,7 @@ lam_V = sp.Symbol("lambda_V", positive=True)
 c, e = (sp.Symbol(name, integer=True, positive=True) for name in "ce")
 
 # ---- one scalar problem a class
-POINT = CriticalPoint(labels=True)
+POINT = CriticalPoint(labels=True, aligned=True)
 CLASS = sp.MatrixSymbol("u", K, 1)
 
 
@@ -300,7 +300,7 @@ def _frames(problem: Minimisers) -> list[Step]:
     labels = (
         "equal classes",
         *(("frame",) if at.bias else ()),
-        *(("centred targets", "class sizes", "one label each") if at.bias else ()),
+        *(("centred targets", "class sizes") if at.bias else ()),
     )
     means = Equal(problem.means, W.T / (ridge * (1 + x**M)))
     projection = at.projection
@@ -366,7 +366,7 @@ def _frames(problem: Minimisers) -> list[Step]:
 # ---- collapse
 @dataclass(frozen=True)
 class Collapse:
-    """Where each scalar problem is above its threshold; V (c x e) is any of the layers."""
+    """Where each scalar problem is above its threshold; V (c x e) is any of the layers, or the features."""
 
     @property
     def at(self) -> CriticalPoint:
@@ -378,46 +378,41 @@ class Collapse:
 
     @property
     def statement(self) -> AllOf:
-        zero = (self.at.layers[0], self.layer, self.at.features)
-        return AllOf(tuple(Equal(each, sp.ZeroMatrix(*each.shape)) for each in zero))
+        """f less its value at zero, and the decay of V: Z = 0 where f is least, and V is zero where Z is."""
+        decays = Equal(lam_V * frobenius_squared(self.layer), gamma * sp.Trace(self.at.excess * self.at.quotient))
+        return AllOf((critical_values.gap(self.at), decays))
 
     def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
-        where = critical_examples.setting(self.at, parameters, minimal=True)
+        where = critical_examples.setting(self.at, parameters, minimal=False)
         upper = self.at.layers[0]
         says = Equal(lam_V * frobenius_squared(self.layer), lam_M * frobenius_squared(upper))
         balanced = Hypothesis("equal decays", says, "layers are balanced", critical_values.POWER)
 
         def sample(rng: random.Random) -> Values:
             values = dict(where.sample(rng))
-            sizes = rng.randint(1, 2), rng.randint(1, 2)
-            own = {c: sizes[0], e: sizes[1], lam_V: half_integers(rng, 1)[0]}
-            return values | own | {self.layer: rows_of(sp.zeros(*sizes))}
+            (scale,) = half_integers(rng, 1)
+            layer = scale * sp.Matrix(values[upper]).T
+            own = {c: values[a], e: values[K], lam_V: values[lam_M] / scale**2}
+            return values | own | {self.layer: rows_of(layer)}
 
-        return replace(where, hypotheses=(*where.hypotheses, balanced), sample=sample)
+        return replace(where, hypotheses=(*where.hypotheses, self.at.unique, balanced), sample=sample)
 
 
 # Dang et al. 2023, section 3
 def collapsed(problem: Collapse, where: Setting) -> Derivation:
-    """All weights and features are zero."""
-    at = problem.at
-    zero = problem.statement.parts
-    top, layer = at.layers[0], problem.layer
+    """All weights and features of every minimiser are zero."""
+    _, decays = problem.statement.parts
     return Derivation(
         "Weights and features that are all zero",
         where,
         (
-            *critical_values.gap_steps(at),
-            *critical_values.minimal_steps(at),
-            Step("length", Equal(frobenius_squared(top), sp.S.Zero), "The trace of X = 0.", Star(("X",))),
-            Step("top layer", zero[0], "A vanishing norm.", NormZero("length", (Square(1, top),))),
+            *critical_values.gap_steps(problem.at),
             Step(
-                "length of a layer",
-                Equal(frobenius_squared(layer), sp.S.Zero),
-                "It has the decay of the top layer.",
-                Star(("equal decays", "length")),
+                "decays",
+                decays,
+                "All layers have the decay of the top one, which is gamma tr X.",
+                Star(("equal decays", "unique eigenvalues")),
             ),
-            Step("any layer", zero[1], "A vanishing norm.", NormZero("length of a layer", (Square(1, layer),))),
-            Step("no features", zero[2], "A ridge regression on W = 0.", Star(("critical in H", "top layer"))),
-            Step("together", problem.statement, "The parts.", Conjunction(("top layer", "any layer", "no features"))),
+            Step("together", problem.statement, "The parts.", Conjunction(("gap", "decays"))),
         ),
     )

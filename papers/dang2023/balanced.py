@@ -192,9 +192,10 @@ CLAIMS = (
         locator="section 3",
         lemmas=EXISTS,
         notes=READING
-        + MINIMAL
         + "Any targets T = Y whose singular values sigma all have b = M (N/sigma^2) gamma > beta_M: then g_b(x) > "
-        "g_b(0) for x > 0 (scalar-minimiser), X_opt = 0, and the factors of X_opt are zero. Balanced labels have "
-        "sigma^2 = n; with a free bias Y stands for the centred labels, as in balanced-etf. V is any layer.",
+        "g_b(0) for x > 0 (scalar-minimiser), and Theta (I + Q)^(-1) + M gamma X - Theta = Z Z^T, with X = Z L, as X "
+        "vanishes where Z does. Balanced labels have sigma^2 = n; with a free bias Y stands for the centred labels, as "
+        "in balanced-etf. V is any layer, or the features. At zero f is ||Y||^2/(2N); a minimiser has no larger f, so "
+        "Z = 0, and then V = 0.",
     ),
 )

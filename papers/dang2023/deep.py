@@ -174,8 +174,8 @@ def simulate_lengths(values: Mapping[str, Any], seed: int) -> Comparison:
 EXISTS = ("attained minimum",)
 READING = (
     "A = W_M, B is the product of the other layers (I if M = 1), W = A B, D the sum of all lambda_m ||W_m||^2, Lambda "
-    "the product of all lambda_m, gamma = (N P)^(1/M), X = (lambda_M/gamma) A A^T and Q = X^M: W W^T = N lambda_H Q, "
-    "as layers are balanced at a critical point (balancedness). "
+    "the product of all lambda_m, gamma = (N P)^(1/M), Theta = T T^T/N, X = (lambda_M/gamma) A A^T and Q = X^M: "
+    "W W^T = N lambda_H Q, as layers are balanced at a critical point (balancedness). "
 )
 OPTIMAL = (
     "X_opt has the eigenvectors of T T^T; in that of sigma its eigenvalue minimises g_b for b = M (N/sigma^2) gamma, "
