@@ -55,7 +55,7 @@ class FourClasses:
             >>> model = FourClasses(2, 5, sp.Rational(1, 100), sp.Rational(121, 500), sp.Integer(2))
             >>> etf, square = model.objective((sp.Rational(8, 5),) * 3), model.objective(model.square)
             >>> round(float(etf), 6), round(float(square), 6)
-            (0.271311, 0.241490)
+            (0.245701, 0.241497)
         """
         size = sp.Integer(self.per_class) ** sp.Rational(1, self.depth + 1)
         decays = self.decay * (self.depth + 1) * size * sp.Add(*(root**2 for root in roots)) / 2
