@@ -30,6 +30,13 @@ SHAPES = ("balanced", "two sizes", "geometric", "independent")
 GRAMS = ("WW^T", "Hbar^T Hbar", "W Hbar")
 
 
+def require_wide(width: int, classes: int) -> None:
+    """ValueError for a width below K, of which other claims speak."""
+    if width < classes:
+        expected = f"expected at least the number of classes, {classes}, got {width}"
+        raise ValueError(f"d: {expected}; narrow layers are in dang2023/bottleneck")
+
+
 def grams(product: Tensor, means: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """W W^T, Hbar^T Hbar and W Hbar, of W (..., K, d) and Hbar (..., d, K)."""
     return product @ product.mT, means.mT @ means, product @ means
@@ -76,8 +83,7 @@ def _check(values: Mapping[str, Any]) -> None:
     if not values["lam_low"] <= values["lam_high"]:
         raise ValueError("lam_low: expected a decay of at most lam_high")
     classes = len(values["n"]) if "n" in values else MOST_CLASSES
-    if values.get("width", classes) < classes:
-        raise ValueError(f"width: expected at least the number of classes, {classes}, got {values['width']}")
+    require_wide(values.get("d", classes), classes)
     number = 1 if "n" in values else values["distributions"]
     runs = len(values["M"]) * number * values["decays"] * values["starts"]
     if runs > MOST_RUNS:
@@ -96,7 +102,7 @@ def _searched(values: Mapping[str, Any], depth: int, counts: tuple[int, ...], se
     low, high = math.log(values["lam_low"]), math.log(values["lam_high"])
     uniform = np.random.default_rng((seed, depth)).uniform(low, high, (values["decays"], depth + 1))
     decays = np.exp(uniform)
-    model = DeepLinearUFM(counts, values.get("width", 2 * len(counts)), depth, 1.0)
+    model = DeepLinearUFM(counts, values.get("d", 2 * len(counts)), depth, 1.0)
     found = minimisation.global_minimum(
         model, seed, values["starts"], decays=torch.from_numpy(decays), tolerance=TOLERANCE
     )
@@ -308,7 +314,7 @@ EXPERIMENT = Experiment(
         Input("decays", integers(1), "number of random settings of all decays", default=12),
         Input("lam_low", POSITIVE, "least decay", default="3e-4"),
         Input("lam_high", POSITIVE, "largest decay", default="3e-2"),
-        Input("width", integers(1), "width of all layers, 2K by default", optional=True),
+        Input("d", integers(1), "width of all layers, 2K by default", optional=True),
         Input("starts", integers(1), "starts of each search", default=32),
     ),
     lambda values: len(values["M"]) * (1 if "n" in values else values["distributions"]),

@@ -12,6 +12,7 @@ from ...theory.symbols import integers, reals
 from ..drawing import COLOURS, STYLE, Style, frame
 from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, echo, to_float
+from .lengths import require_wide
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,8 +59,7 @@ def _minorities(values: Mapping[str, Any]) -> list[int]:
     if not values["lam_low"] < values["lam_high"]:
         raise ValueError("lam_low: expected a decay below lam_high")
     classes = len(values["n"]) + 1
-    if values.get("width", classes) < classes:
-        raise ValueError(f"width: expected at least the number of classes, {classes}, got {values['width']}")
+    require_wide(values.get("d", classes), classes)
     runs = len(values["M"]) * values["columns"] * values["rows"] * values["starts"]
     if runs > MOST_RUNS:
         raise ValueError(f"expected at most {MOST_RUNS} runs (layers x columns x rows x starts), got {runs}")
@@ -78,7 +78,7 @@ def _column(
     from ...theory import deep_linear, scalar_problem
 
     samples, classes = sum(counts), len(counts)
-    model = DeepLinearUFM(counts, values.get("width", 2 * classes), depth, 1.0)
+    model = DeepLinearUFM(counts, values.get("d", 2 * classes), depth, 1.0)
     lam = torch.from_numpy(decays).unsqueeze(-1).expand(-1, depth + 1)
     found = minimisation.global_minimum(model, seed, values["starts"], decays=lam)
     minima = found.value
@@ -263,7 +263,7 @@ EXPERIMENT = Experiment(
         Input("lam_high", POSITIVE, "largest decay", default="5e-2"),
         Input("columns", integers(1), "sizes of the smallest class", default=16),
         Input("rows", integers(2), "decays", default=24),
-        Input("width", integers(1), "width of all layers, 2K by default", optional=True),
+        Input("d", integers(1), "width of all layers, 2K by default", optional=True),
         Input("starts", integers(1), "starts of each search", default=24),
     ),
     lambda values: len(values["M"]) * len(_minorities(values)),

@@ -14,7 +14,7 @@ from ...theory.symbols import integers, reals
 from ..drawing import ASYMPTOTE, LINE, STYLE, Style, colours, frame, key
 from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, echo, to_float
-from .lengths import GRAMS, grams
+from .lengths import GRAMS, grams, require_wide
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,8 +37,7 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
         raise ValueError("n: expected at least two classes")
     if max(counts) < 2:
         raise ValueError("n: expected a class of at least two samples, which NC1 needs")
-    if values["d"] < len(counts):
-        raise ValueError(f"d: expected at least the number of classes, {len(counts)}, got {values['d']}")
+    require_wide(values["d"], len(counts))
     if sum(counts) * values["d"] > LARGEST:
         raise ValueError(f"expected N d <= {LARGEST} entries of the features, got {sum(counts) * values['d']}")
     runs = [_followed(values, depth, seed, progress) for depth in values["M"]]
