@@ -129,7 +129,7 @@ def _searched(values: Mapping[str, Any], depth: int, counts: tuple[int, ...], se
                 "loss": float(found.stats.loss[row]),
                 "predicted_loss": predicted.f_min,
                 "p": measured[0],
-                "predicted_p": lengths.weights.tolist(),
+                "predicted_p": lengths.rows.tolist(),
                 "alive": [p > 1e-12 * unit for p in measured[0]],
                 "unit": unit,
                 "b_over_threshold": (predicted.b / scalar_problem.threshold(depth)).tolist(),
