@@ -171,12 +171,14 @@ def _rows(latex: str, line: float) -> list[str]:
 
 
 def block(formulas: Sequence[str], line: float = LINE) -> tuple[str, ...]:
-    """Several equations as rows of one aligned block, with their relations below each other.
+    """Several equations as rows of one aligned block, with their relations below each other; one alone as `broken`.
 
     Examples:
         >>> block(["a = b + c", "x + y = z"])
         ('a &= b + c', 'x + y &= z')
     """
+    if len(formulas) == 1:
+        return broken(formulas[0], line)
     sides = [left_side(formula) for formula in formulas]
     room = line - max(map(width, sides), default=0.0)
     rows: list[str] = []

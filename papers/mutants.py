@@ -486,14 +486,18 @@ def _disturbed(value: Any, rng: random.Random) -> Iterator[tuple[str, Any]]:
 
 
 def try_claim(claim: Claim, seed: int = 0, every: int = 1) -> Iterator[Trial]:
-    """Every one-token change of a claim (or every ``every``-th), and every hypothesis dropped, with its fate."""
+    """Every one-token change of a claim and every hypothesis dropped, or every ``every``-th of these, with its fate."""
     court = Court(claim, seed)
     changed = mutants(claim.statement, dict(claim.setting.definitions), tuple(claim.setting.parameters))
-    for i, mutant in enumerate(changed):
-        if (i + seed) % every == 0:
+    tried = -seed
+    for mutant in changed:
+        if tried % every == 0:
             yield court.judge(mutant)
+        tried += 1
     for index in range(len(court.setting.hypotheses)):
-        yield court.drop(index)
+        if tried % every == 0:
+            yield court.drop(index)
+        tried += 1
 
 
 # ------------------------------------------------------------------------------------------------------- many claims

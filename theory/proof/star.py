@@ -36,7 +36,7 @@ class Context(NamedTuple):
 
 Cofactors = dict[Context, Fraction]
 PRIME = 2**31 - 1
-OPERATIONS = 2e8  # of an elimination, a second
+OPERATIONS = 2e9  # of an elimination modulo a prime, a second
 
 
 @dataclass(frozen=True)
