@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .columns import Columns, reduced_columns
 from .deep_linear import DeepLinearUFM, Factors, value_and_gradient
-from .linalg import svd
+from .linalg import keep_and_add, prepared_product, prepared_update, svd
 from .shapes import check_finite, check_scale, check_size
 from .solution import Result, Solution
 
@@ -210,20 +213,26 @@ class _Engine:
     def run(self, rows: int) -> Iterator[Checkpoints]:
         """Makes all iterations; yields the checkpoints, `rows` at a time, in a buffer that is used again."""
         with torch.no_grad():
-            step, now = self._stepper(), 0
+            steppers, now = self._steppers(), 0
             buffer = self.state.new_empty(min(rows, len(self.kept)), self.state.numel())
             for first in range(0, len(self.kept), rows):
                 kept = self.kept[first : first + rows]
                 states = buffer[: len(kept)]
                 for row, target in zip(states, kept, strict=True):
-                    for _ in range(target - now):
-                        step()
+                    self._advance(steppers, target - now)
                     now = target
                     row.copy_(self.state)
                 self._watch(states, kept)
                 point = self.point(self.views(states, (len(kept),), self.batch))
                 index = torch.tensor(kept, device=states.device)
                 yield Checkpoints(index, point.weights, point.features, point.bias, self.columns)
+
+    @staticmethod
+    def _advance(steppers: list[Callable[[], None]], iterations: int) -> None:
+        with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is a result
+            for step in steppers:
+                for _ in range(iterations):
+                    step()
 
     def _watch(self, states: Tensor, kept: list[int]) -> None:
         """Notes the last checkpoint that is finite; a state that is not finite never becomes so again."""
@@ -241,62 +250,94 @@ class _Engine:
         stats = DescentStats(self.kept[-1], value, norm, self.finite_until)
         return Result.CONVERGED if converged else Result.NOT_CONVERGED, stats
 
-    def _stepper(self) -> Callable[[], None]:
-        """One iteration, in place. The products are those of `value_and_gradient`, into tensors made once."""
-        model, columns, momentum = self.model, self.columns, self.momentum
-        depth, single = model.depth, math.prod(self.batch) == 1
-        batch = () if single else (math.prod(self.batch),)
-        point, velocity = self.views(self.state, (), batch), self.views(self.velocity, (), batch)
-        weights, values, v_weights, v_values = point[:depth], point[depth], velocity[:depth], velocity[depth]
-        multiply, accumulate = (torch.mm, Tensor.addmm_) if single else (torch.bmm, Tensor.baddbmm_)
+    def _steppers(self) -> list[Callable[[], None]]:
+        """One iteration, in place, of as many runs as fit a cache; of all runs on a device without much of one."""
+        total = math.prod(self.batch)
+        most = max(1, CHUNK * total // self.state.numel()) if self.state.is_cpu else total
+        parts = math.ceil(total / most)
+        edges = [total * part // parts for part in range(parts + 1)]
+        return [self._stepper(slice(*ends)) for ends in pairwise(edges)]
+
+    def _stepper(self, runs: slice) -> Callable[[], None]:
+        """The products are those of `value_and_gradient`, into tensors made once.
+
+        With momentum they are added to the velocity. Without, they go straight into the state, every matrix read for
+        the last time before it changes: a third of the memory traffic.
+        """
+        model, columns, rate, moving = self.model, self.columns, self.rate, self.momentum > 0
+        depth, total = model.depth, math.prod(self.batch)
+
+        def part(flat: Tensor) -> list[Tensor]:
+            views = self.views(flat, (), (total,))
+            return [view[0] for view in views] if total == 1 else [view[runs] for view in views]
+
+        point, whole = part(self.state), runs == slice(0, total)
+        weights, values = point[:depth], point[depth]
+        batch = values.shape[:-2]
         lefts = [weights[-1]] * depth
         for m in range(depth - 2, -1, -1):
             lefts[m] = values.new_empty(*batch, model.outputs, weights[m].shape[-1])
         rights = [torch.empty_like(left) for left in lefts]
         outputs = values.new_empty(*batch, model.outputs, values.shape[-1])
-        transposed = [tensor.mT for tensor in (*weights, values)]
-        lefts_t = [left.mT for left in lefts]
-        share, squared = 1 / model.samples, model.loss == "mse"
-        targets = columns.targets.expand_as(outputs)
+        scratch = values.new_empty(max(tensor.numel() for tensor in point))
+        decays = self._decays(runs)
+        first = decays[0]
+        common = first if isinstance(first, float) and all(decay is first for decay in decays) else None
+        # What takes the gradient, and how much of itself it keeps.
+        takers = part(self.velocity) if moving else point
+        keeps = [self.momentum if moving else 1 - rate * decay for decay in decays]
+
+        def update(m: int, left: Tensor, right: Tensor) -> Callable[[], object]:
+            return prepared_update(takers[m], keeps[m], left, right, scratch[: point[m].numel()].view_as(point[m]))
+
+        squared, share = model.loss == "mse", (1 if moving else -rate) / model.samples
+        shift = (-share * columns.targets).expand_as(outputs)
         roots = columns.roots.unsqueeze(-1).expand(*batch, -1, 1)
-        decay = self._decay_terms(batch)
+        forward = [prepared_product(lefts[m + 1], weights[m], lefts[m]) for m in range(depth - 2, -1, -1)]
+        forward.append(prepared_product(lefts[0], values, outputs))
+        features = update(depth, lefts[0].mT, outputs)
+        if depth == 1 and moving:
+            backward = [update(0, outputs, values.mT), features]
+        else:
+            backward = [prepared_product(outputs, values.mT, rights[0]), features]
+            for m in range(depth - 1):
+                backward.append(prepared_product(rights[m], weights[m].mT, rights[m + 1]))
+                backward.append(update(m, lefts[m + 1].mT, rights[m]))
+            backward.append(partial(keep_and_add, takers[depth - 1], keeps[depth - 1], rights[-1]))
+        if model.bias:
+            backward.append(update(depth + 1, outputs, roots))
 
         def step() -> None:
-            for m in range(depth - 2, -1, -1):
-                multiply(lefts[m + 1], weights[m], out=lefts[m])
-            multiply(lefts[0], values, out=outputs)
+            for product in forward:
+                product()
             if model.bias:
                 outputs.add_(point[-1] * columns.roots)
-            error = outputs.sub_(targets) if squared else columns.residual(outputs)
-            if depth == 1:
-                accumulate(v_weights[0], error, transposed[1], beta=momentum, alpha=share)
+            # the residual, times what all products of it would be multiplied by
+            if squared:
+                torch.add(shift, outputs, alpha=share, out=outputs)
             else:
-                multiply(error, transposed[depth], out=rights[0])
-                for m in range(depth - 1):
-                    accumulate(v_weights[m], lefts_t[m + 1], rights[m], beta=momentum, alpha=share)
-                    multiply(rights[m], transposed[m], out=rights[m + 1])
-                v_weights[-1].mul_(momentum).add_(rights[-1], alpha=share)
-            accumulate(v_values, lefts_t[0], error, beta=momentum, alpha=share)
-            if model.bias:
-                accumulate(velocity[-1], error, roots, beta=momentum, alpha=share)
-            if isinstance(decay, float):
-                self.velocity.add_(self.state, alpha=decay)
-            else:
-                self.velocity.addcmul_(self.state, decay)
-            self.state.add_(self.velocity, alpha=-self.rate)
+                torch.mul(columns.residual(outputs), share, out=outputs)
+            for product in backward:
+                product()
+            if moving and common is not None and whole:
+                self.velocity.add_(self.state, alpha=common)
+                self.state.add_(self.velocity, alpha=-rate)
+            elif moving:
+                for taker, tensor, decay in zip(takers, point, decays, strict=True):
+                    taker.addcmul_(tensor, decay) if isinstance(decay, Tensor) else taker.add_(tensor, alpha=decay)
+                    tensor.add_(taker, alpha=-rate)
 
         return step
 
-    def _decay_terms(self, batch: tuple[int, ...]) -> float | Tensor:
-        """The decay of every entry of the state; one number where all have the same."""
-        first = float(self.decays.flatten()[0])
-        if not self.model.bias and bool((self.decays == first).all()):
-            return first
-        terms = torch.zeros_like(self.state)
-        lam = self.decays.expand(*self.batch, -1).reshape(*batch, -1, 1, 1)
-        for m, view in enumerate(self.views(terms, (), batch)[: self.model.depth + 1]):
-            view.copy_(lam[..., m, :, :].expand_as(view))
-        return terms
+    def _decays(self, runs: slice) -> list[float | Tensor]:
+        """The decay of every matrix: one number where all runs have the same, else one for each, (runs, 1, 1)."""
+        lam = self.decays.expand(*self.batch, -1).reshape(-1, self.model.depth + 1, 1, 1)[runs]
+        numbers = dict[float, float]()  # equal ones are one object
+        found: list[float | Tensor] = []
+        for each in lam.unbind(1):
+            first = float(each[0])
+            found.append(numbers.setdefault(first, first) if bool((each == first).all()) else each)
+        return [*found, 0.0] if self.model.bias else found
 
 
 def _in_samples(gradient: Factors, columns: Columns) -> Factors:
