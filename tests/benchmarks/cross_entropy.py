@@ -51,7 +51,7 @@ def spread(factors: Factors) -> Factors:
 
 
 def errors(start: Factors) -> tuple[float, float]:
-    """Largest differences of an entry of the factors from the plain loop in float64: of that in float32, and of ours."""
+    """Largest differences of an entry of the factors from the plain loop in float64: of the one in float32, of ours."""
     some = start.map(lambda tensor: tensor[:FEW])
     exact, single, end = (
         plain(spread(some), LONG, torch.float64),
