@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -20,13 +21,14 @@ from torch import Tensor
 
 from .columns import Columns, reduced_columns
 from .deep_linear import DeepLinearUFM, Factors, value_and_gradient
-from .linalg import keep_and_add, prepared_product, prepared_update, svd
+from .linalg import keep_and_add, one_thread, prepared_product, prepared_update, svd
 from .shapes import check_finite, check_scale, check_size
 from .solution import Result, Solution
 
 __all__ = ["Checkpoints", "CriticalStats", "DescentStats", "gradient_descent", "measured_descent", "until_critical"]
 
 CHUNK = 2**18  # numbers in a batch of measured checkpoints, 2 MiB in float64: the size of a cache; measured best
+LARGE = 2**16  # numbers in a matrix, above which threads may help
 TOLERANCE = 1e-6  # of the scaled gradient norm: f is within about 1e-12 f_0 of a critical value
 
 
@@ -306,7 +308,9 @@ class _Engine:
 
     def advance(self, iterations: int) -> None:
         """Makes so many iterations. Outside autograd."""
-        with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges is a result
+        small = max(shape[-2:].numel() for shape in self.shapes) <= LARGE
+        # a run that diverges is a result
+        with np.errstate(over="ignore", invalid="ignore"), one_thread() if small else nullcontext():
             for step in self._steppers:
                 for _ in range(iterations):
                     step()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ __all__ = [
     "eigh",
     "frobenius_norm",
     "keep_and_add",
+    "one_thread",
     "prepared_product",
     "prepared_update",
     "qr",
@@ -122,6 +124,24 @@ def keep_and_add(target: Tensor, keep: float | Tensor, term: Tensor) -> None:
         torch.addcmul(term, target, keep, out=target)
     else:
         torch.add(term, target, alpha=keep, out=target)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch with one thread meanwhile: more slow down many small operations, on a busy machine tenfold.
+
+    >>> import torch
+    >>> from tightframe.numerics import linalg
+    >>> with linalg.one_thread():
+    ...     torch.get_num_threads()
+    1
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _numpy_is_faster(left: Tensor, right: Tensor) -> bool:

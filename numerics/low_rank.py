@@ -46,6 +46,8 @@ def logits(model: DeepLinearUFM, factors: Factors) -> Tensor:
 def sample_values(model: DeepLinearUFM, logits: Tensor) -> Tensor:
     """The singular values (..., min(R, K)) of the logits of all N samples, descending, of those of classes (..., R, K).
 
+    NaN where the logits are not finite.
+
     >>> import torch
     >>> from tightframe.numerics import low_rank
     >>> from tightframe.numerics.deep_linear import DeepLinearUFM
@@ -54,7 +56,9 @@ def sample_values(model: DeepLinearUFM, logits: Tensor) -> Tensor:
     tensor([2., 2.])
     """
     check_matrix("logits", logits, rows=model.outputs, columns=model.classes)
-    return singular_values(logits * logits.new_tensor(model.class_counts).sqrt())
+    finite = torch.isfinite(logits).all(dim=-1).all(dim=-1)[..., None]
+    safe = torch.where(finite[..., None], logits, 0) * logits.new_tensor(model.class_counts).sqrt()
+    return torch.where(finite, singular_values(safe), torch.nan)
 
 
 def numerical_rank(values: Tensor, rtol: float = RTOL, atol: float = ATOL) -> Tensor:

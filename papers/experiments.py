@@ -40,7 +40,7 @@ class Experiment:
 
 
 # The module of each experiment, which defines it as EXPERIMENT.
-EXPERIMENTS = {"central-path": "han2022.central_path"}
+EXPERIMENTS = {"central-path": "han2022.central_path", "garrod2025-figure1": "garrod2025.figure1"}
 
 
 def find(name: str) -> Experiment:
