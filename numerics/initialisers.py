@@ -134,7 +134,7 @@ def factorised(
 
     With A = U S V^T, of classes with columns times sqrt(n_k), lam_m ||F_m s_i||^2 is the same for every factor F_m and
     each singular direction: balanced where all decays are equal. Between random orthonormal frames; A is cut to its
-    leading rank min(R, widths). `decays` (..., M + 1) stand in for those of the model. Raises ValueError for outputs of
+    leading rank min(R, widths), and singular values that are rounding errors of zero are zero. `decays` (..., M + 1) stand in for those of the model. Raises ValueError for outputs of
     another shape or not finite.
 
     >>> import torch
@@ -172,6 +172,8 @@ def _shared(
     """S^{1/(M+1)} between random orthonormal frames in every factor of U S V^T, times its share (..., M + 1)."""
     rank = min(model.outputs, target.shape[-1], *(columns for _, columns in model.sizes))
     u, s, vt = svd(target)
+    # A rounding error of 1e-16 would weigh as much as its (M + 1)-th root.
+    s = torch.where(s > max(target.shape[-2:]) * torch.finfo(s.dtype).eps * s[..., :1], s, 0)
     batch = tuple(s.shape[:-1])
     shared = s[..., :rank].pow(1 / (model.depth + 1)).unsqueeze(-2)
     hidden = [partial_isometry(width, rank, each, batch) for (_, width), each in zip(model.sizes, seeds, strict=True)]
