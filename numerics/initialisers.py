@@ -134,8 +134,8 @@ def factorised(
 
     With A = U S V^T, of classes with columns times sqrt(n_k), lam_m ||F_m s_i||^2 is the same for every factor F_m and
     each singular direction: balanced where all decays are equal. Between random orthonormal frames; A is cut to its
-    leading rank min(R, widths), and singular values that are rounding errors of zero are zero. `decays` (..., M + 1) stand in for those of the model. Raises ValueError for outputs of
-    another shape or not finite.
+    leading rank min(R, widths), and singular values that are rounding errors of zero are zero. `decays` (..., M + 1)
+    stand in for those of the model. Raises ValueError for outputs of another shape or not finite.
 
     >>> import torch
     >>> from tightframe.numerics import initialisers
