@@ -1,7 +1,8 @@
 """Gradient descent with momentum on deep linear models, many runs at once, by hand-written gradients.
 
 The iteration is that of torch.optim.SGD with the decays inside the loss: V <- momentum V + grad f, x <- x - rate V,
-with V = 0 before the first step. With the squared error it runs in K + min(d, N - K) columns, exactly: see `columns`.
+with V = 0 before the first step. With the squared error it runs in K + min(d, N - K) columns, with any loss from a
+collapsed start in K, exactly: see `columns`. Runs of several widths share a batch by `Factors.widened`.
 Statistics along a run are one batch over its checkpoints.
 """
 

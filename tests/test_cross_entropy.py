@@ -113,6 +113,22 @@ def class_means_are_all_samples(run: Descent, model: DeepLinearUFM, start: Facto
 
 
 @law
+def zero_units_stay_zero(widen: Callable[[Factors, tuple[int, ...]], Factors], run: Descent, narrow: int) -> None:
+    """A narrow model in a wide one runs as it does alone, one batch with a wide one; zero units are zero at its end."""
+    model, wide = replace(MODEL, widths=narrow), replace(MODEL, widths=7)
+    starts = [initialisers.gaussian(each, seed, 0.7) for seed, each in enumerate((model, wide))]
+    pairs = zip(widen(starts[0], (7, 7)).tensors, starts[1].tensors, strict=True)
+    tensors = [torch.stack(pair) for pair in pairs]
+    batch = run(wide, Factors(tuple(tensors[:2]), tensors[2], tensors[3]), None)
+    alone = run(model, starts[0], None)
+    for found, expected in zip(one(batch.value, 0).tensors, alone.value.widened((7, 7)).tensors, strict=True):
+        assert_close(found, expected, 1e-11)
+    assert_close(batch.stats.loss[0], alone.stats.loss, 1e-12)
+    for found, expected in zip(one(batch.value, 1).tensors, run(wide, starts[1], None).value.tensors, strict=True):
+        assert_close(found, expected, 1e-11)
+
+
+@law
 def ends_are_critical(run: Descent, model: DeepLinearUFM, start: Factors) -> None:
     """By autograd in all samples; and from any start the features of a class are equal there."""
     solution = run(model, start, None)
@@ -241,6 +257,11 @@ def test_class_means_run_as_all_samples(name: str) -> None:
     start = initialisers.gaussian(model, 0, 0.7, (3,), collapsed=True)
     for run in (fixed, with_momentum):
         class_means_are_all_samples(run, model, start)
+
+
+@pytest.mark.parametrize("run", [fixed, critical, with_momentum])
+def test_widths_share_a_batch(run: Descent) -> None:
+    zero_units_stay_zero(Factors.widened, run, 4)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -381,6 +402,7 @@ def test_bad_input_is_refused_in_one_line() -> None:
         (lambda: descent.until_critical(MODEL, start, 0.1, every=0), "expected every to be an integer >= 1, got 0"),
         (lambda: descent.until_critical(MODEL, start, 0.1, limit=-1), "expected limit to be an integer >= 0, got -1"),
         (lambda: descent.until_critical(MODEL, start, 0.1, tolerance=-1.0), "expected tolerance to be a finite number"),
+        (lambda: start.widened((6, 4)), "expected M = 2 widths of at least (6, 5), got (6, 4)"),
         (lambda: low_rank.search(MODEL, 0, widths=()), "expected at least one width"),
         (lambda: low_rank.search(MODEL, 0, widths=(3, 0)), "expected every width to be an integer >= 1, got 0"),
         (lambda: low_rank.search(MODEL, 0, starts=1), "expected starts to be an integer >= 2, got 1"),
@@ -408,6 +430,9 @@ def test_every_law_fails_on_a_mutant() -> None:
         """Class means as one sample each."""
         few = replace(model, class_counts=(1,) * model.classes)
         return fixed(few if start.features.shape[-1] == model.classes else model, start, decays)
+
+    def with_small_units(factors: Factors, widths: tuple[int, ...]) -> Factors:
+        return factors.widened(widths).map(lambda tensor: tensor + 1e-6)
 
     def on_a_plateau(model: DeepLinearUFM, start: Factors, decays: Tensor | None) -> Any:
         """Ends where the loss has hardly changed, and calls it converged."""
@@ -442,6 +467,7 @@ def test_every_law_fails_on_a_mutant() -> None:
         (value_and_gradient_are_autograd, (MODEL, replace(MODEL, class_counts=(3, 3, 3)), start)),
         (runs_are_apart, (first_decays, MODEL, start, decays)),
         (class_means_are_all_samples, (unweighted, MODEL, collapsed)),
+        (zero_units_stay_zero, (with_small_units, fixed, 4)),
         (ends_are_critical, (fixed, MODEL, start)),
         (ends_are_critical, (on_a_plateau, MODEL, start)),
         (factors_are_balanced, (unequal, flat, outputs)),
