@@ -1,0 +1,1 @@
+"""Garrod & Keating 2025: neural collapse in deep models despite their bias to low rank."""
