@@ -1,0 +1,312 @@
+"""Logits of a deep linear model with few distinct singular values: neural collapse, and the paired structure.
+
+Balanced factors of logits Z = (sum_i s_i^(L+1) E_i) Y / n^(1/2), with orthogonal projections E_i of rank r_i, labels Y of
+K classes of n samples, and matrices P_l (d x K) with P_l^T P_l = E_1 + E_2 + ... =: E:
+
+    W_L = R P_(L-1)^T,  W_l = P_l R P_(l-1)^T,  H_1 = P_0 R Y / n^(1/2),  R = sum_i s_i E_i.
+
+Each of the L + 1 factors has the squared norm sum_i r_i s_i^2. (Garrod and Keating 2025, sections 2 and 3.)
+
+- Neural collapse: E_1 = S = I - 1 1^T / K, of rank K - 1, and s_1^(L+1) = alpha n^(1/2), so that Z = alpha S Y.
+- Pairs: E_1 = F of rank m has the blocks [[1, -1], [-1, 1]] / 2, so that F k = (k - p)/2 for the unit vectors of a class
+  and its partner; s_1^(L+1) = 2 beta n^(1/2). For K = 2m, Z = 2 beta F Y. For K = 2m + 1 the last class, with unit
+  vector e, is alone: E_2 = e e^T, s_2^(L+1) = gamma n^(1/2), Z = (2 beta F + gamma e e^T) Y; the paper has gamma = beta.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+from sympy.matrices.expressions.matexpr import MatrixExpr
+
+from .balance import K, half_integers, orthonormal, rows_of
+from .derivation import Derivation, Hypothesis, Setting, Step
+from .proof.certificate import Values
+from .proof.checker import Range
+from .proof.rules import Box, Conjunction, Field, MeanValue, NormZero, Square, Star
+from .proof.statement import AllOf, Between, Equal, Exceeds, Identity, Statement
+from .symbols import frobenius_squared, n, ones
+
+L = sp.Symbol("L", integer=True, positive=True)
+d = sp.Symbol("d", integer=True, positive=True)
+m = sp.Symbol("m", integer=True, positive=True)
+lam = sp.Symbol("lambda", positive=True)
+alpha = sp.Symbol("alpha", positive=True)
+beta = sp.Symbol("beta", positive=True)
+gamma = sp.Symbol("gamma", positive=True)
+omega = sp.Symbol("omega", positive=True)  # n^(-1/2)
+UPPER = sp.symbols("c b", positive=True)
+FACTOR_VALUES = (sp.Symbol("s", positive=True), sp.Symbol("u", positive=True))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One singular value: of Z it is ``value`` n^(1/2); E and its rank."""
+
+    projection: MatrixExpr
+    rank: sp.Expr
+    value: sp.Expr
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Neural collapse, or pairs for even or for odd K: ``kind`` is "simplex", "even" or "odd"."""
+
+    kind: str
+
+    @property
+    def classes(self) -> sp.Expr:
+        """K."""
+        return {"simplex": K, "even": 2 * m, "odd": 2 * m + 1}[self.kind]
+
+    @property
+    def paired(self) -> bool:
+        return self.kind != "simplex"
+
+    @property
+    def differences(self) -> sp.MatrixSymbol:
+        """F, symmetric: the projection on the differences of the two classes of a pair."""
+        return sp.MatrixSymbol("F", self.classes, self.classes)
+
+    def unit(self, name: str) -> sp.MatrixSymbol:
+        return sp.MatrixSymbol(name, self.classes, 1)
+
+    @property
+    def last(self) -> MatrixExpr:
+        """e e^T."""
+        return self.unit("E") * self.unit("E").T
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        if self.kind == "simplex":
+            return (Part(sp.Identity(K) - ones(K) * ones(K).T / K, K - 1, alpha),)
+        pairs = Part(self.differences, m, 2 * beta)
+        return (pairs,) if self.kind == "even" else (pairs, Part(self.last, sp.S.One, gamma))
+
+    def mixed(self, coefficients: Sequence[Any]) -> MatrixExpr:
+        """sum_i c_i E_i."""
+        terms = [c * part.projection for c, part in zip(coefficients, self.parts, strict=True)]
+        return sum(terms[1:], terms[0])
+
+    @property
+    def support(self) -> MatrixExpr:
+        """E."""
+        return self.mixed([sp.S.One] * len(self.parts))
+
+    @property
+    def pattern(self) -> MatrixExpr:
+        """The logits of one sample a class."""
+        return self.mixed([part.value for part in self.parts])
+
+    @property
+    def roots(self) -> tuple[sp.Symbol, ...]:
+        """s_i."""
+        return FACTOR_VALUES[: len(self.parts)]
+
+    @property
+    def embeddings(self) -> tuple[sp.MatrixSymbol, sp.MatrixSymbol]:
+        """P_l of a layer, and of the one below."""
+        return sp.MatrixSymbol("P", d, self.classes), sp.MatrixSymbol("Q", d, self.classes)
+
+    @property
+    def labels(self) -> sp.MatrixSymbol:
+        return sp.MatrixSymbol("Y", self.classes, self.classes * n)
+
+    @property
+    def factors(self) -> dict[str, MatrixExpr]:
+        """The last layer, one between, and the features."""
+        above, below = self.embeddings
+        root = self.mixed(self.roots)
+        return {
+            "last layer": root * below.T,
+            "layer": above * root * below.T,
+            "features": omega * below * root * self.labels,
+        }
+
+    # ---- what is assumed
+    @property
+    def frame(self) -> tuple[Hypothesis, ...]:
+        """Labels and embeddings."""
+        labels = Equal(self.labels * self.labels.T, n * sp.Identity(self.classes))
+        isometries = [Equal(p.T * p, self.support) for p in self.embeddings]
+        found = [
+            Hypothesis("root of n", Equal(n * omega**2, sp.S.One), "omega = n^(-1/2)"),
+            Hypothesis("labels", labels, "n samples a class"),
+            *(
+                Hypothesis(f"isometry {p}", says, "isometric on the range of E")
+                for p, says in zip("PQ", isometries, strict=True)
+            ),
+        ]
+        if self.paired:
+            F = self.differences
+            found += [
+                Hypothesis("projection", Equal(F * F, F), "on the differences in the pairs"),
+                Hypothesis("number of pairs", Equal(sp.Trace(F), m), "its rank"),
+            ]
+        if self.kind == "odd":
+            e, F = self.unit("E"), self.differences
+            found += [
+                Hypothesis("alone", Equal(F * e, sp.ZeroMatrix(self.classes, 1)), "the last class has no partner"),
+                Hypothesis("last", Equal(sp.Trace(e.T * e), sp.S.One), "a unit vector"),
+            ]
+        return tuple(found)
+
+    @property
+    def scales(self) -> tuple[Hypothesis, ...]:
+        return tuple(
+            Hypothesis(f"scale {s}", Equal(omega * s ** (L + 1), part.value), "the singular values of Z")
+            for s, part in zip(self.roots, self.parts, strict=True)
+        )
+
+    @property
+    def units(self) -> tuple[Hypothesis, ...]:
+        """A class k, of pairs with its partner p, and another class j; none of them the last where that is alone."""
+        k, p, j, one, zero = self.unit("k"), self.unit("p"), self.unit("j"), sp.S.One, sp.S.Zero
+        found: dict[str, tuple[Any, Any, Any]] = {"own class": (k, k, one), "another class": (j, k, zero)}
+        if self.kind == "simplex":
+            found |= {"sum of k": (ones(K), k, one), "sum of j": (ones(K), j, one)}
+        else:
+            found |= {"partner": (p, p, one), "no own partner": (p, k, zero), "no partners": (j, p, zero)}
+        if self.kind == "odd":
+            e = self.unit("E")
+            found |= {"k not last": (e, k, zero), "p not last": (e, p, zero), "j not last": (e, j, zero)}
+        products = tuple(
+            Hypothesis(name, Equal(sp.Trace(left.T * right), value), "unit vectors of classes")
+            for name, (left, right, value) in found.items()
+        )
+        if not self.paired:
+            return products
+        return (*products, Hypothesis("pair", Equal(self.differences * k, (k - p) / 2), "k and p are partners"))
+
+    @property
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        return (*self.frame, *self.scales, *self.units)
+
+    # ---- what is said
+    @property
+    def gaps(self) -> dict[str, Statement]:
+        """By how much the right logit exceeds another."""
+        Z, k, j = self.pattern, self.unit("k"), self.unit("j")
+
+        def gap(wrong: Any, own: Any, size: Any) -> Equal:
+            return Equal(sp.Trace(own.T * Z * own) - sp.Trace(wrong.T * Z * own), size)
+
+        if self.kind == "simplex":
+            return {"gap": gap(j, k, alpha)}
+        found: dict[str, Statement] = {
+            "gap": gap(j, k, beta),
+            "gap to the partner": gap(self.unit("p"), k, 2 * beta),
+        }
+        if self.kind == "odd":
+            last = self.unit("E")
+            found |= {"gap to the last class": gap(last, k, beta), "gap of the last class": gap(j, last, gamma)}
+        return found
+
+    @property
+    def cross_entropy(self) -> sp.Expr:
+        """The mean over the classes, from the gaps."""
+        size = self.classes
+        if self.kind == "simplex":
+            return sp.log(1 + (K - 1) * sp.exp(-alpha))
+        paired = sp.log(1 + sp.exp(-2 * beta) + (size - 2) * sp.exp(-beta))
+        if self.kind == "even":
+            return paired
+        return 2 * m / size * paired + sp.log(1 + (size - 1) * sp.exp(-gamma)) / size
+
+    @property
+    def norm(self) -> sp.Expr:
+        """The squared Frobenius norm of every factor."""
+        return sp.Add(*(part.rank * s**2 for part, s in zip(self.parts, self.roots, strict=True)))
+
+    @property
+    def loss(self) -> Identity:
+        """Cross-entropy, and the decay terms of the last layer, of L - 1 layers and of the features, are ..."""
+        decays = lam / 2 * (self.norm + (L - 1) * self.norm + self.norm)
+        whole = self.cross_entropy + lam / 2 * (L + 1) * self.norm
+        return Identity(self.cross_entropy + decays, whole, lam)
+
+    @property
+    def products(self) -> dict[str, Statement]:
+        """Of the layers from the last one down, with one layer more; of all layers and the features."""
+        above, below = self.embeddings
+        upper = UPPER[: len(self.parts)]
+        longer = [c * s for c, s in zip(upper, self.roots, strict=True)]
+        factors = self.factors
+        top = self.mixed([s**L for s in self.roots]) * below.T
+        return {
+            "one layer more": Equal(self.mixed(upper) * above.T * factors["layer"], self.mixed(longer) * below.T),
+            "logits": Equal(top * factors["features"], self.pattern * self.labels),
+        }
+
+    @property
+    def norms(self) -> dict[str, Statement]:
+        return {
+            f"norm of the {name}": Equal(frobenius_squared(factor), self.norm) for name, factor in self.factors.items()
+        }
+
+    @property
+    def conclusions(self) -> dict[str, Statement]:
+        return {**self.products, **self.norms, **self.gaps, "loss": self.loss}
+
+    @property
+    def statement(self) -> AllOf:
+        return AllOf(tuple(self.conclusions.values()))
+
+    def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
+        """Exact examples have n = 1 or 4."""
+        symmetric = (self.differences,) if self.paired else ()
+        return Setting(parameters, self.hypotheses, self.sample, symmetric)
+
+    def sample(self, rng: random.Random) -> Values:
+        pairs = 2 if self.paired else 0
+        classes = {"simplex": 3, "even": 4, "odd": 5}[self.kind]
+        root, depth, width = rng.randint(1, 2), rng.randint(1, 2), classes + rng.randint(0, 1)
+        identity, last = sp.eye(classes), sp.eye(classes)[:, classes - 1]
+        simplex = identity - sp.ones(classes, classes) / classes
+        blocks = sp.zeros(classes, classes)
+        for i in range(0, 2 * pairs, 2):
+            blocks[i : i + 2, i : i + 2] = sp.Matrix([[1, -1], [-1, 1]]) / 2
+        support = {"simplex": simplex, "even": blocks, "odd": blocks + last * last.T}[self.kind]
+        values: dict[Any, Any] = {n: root**2, omega: sp.Rational(1, root), d: width, L: depth}
+        values |= dict(zip(UPPER, half_integers(rng, 2), strict=True))
+        values |= {lam: sp.Rational(rng.randint(1, 4), 8)} | ({m: pairs} if self.paired else {K: classes})
+        for s, part in zip(self.roots, self.parts, strict=True):
+            scale, times = (part.value / 2, 2) if part.value == 2 * beta else (part.value, 1)
+            values[s] = sp.Rational(rng.randint(1, 4), 2)
+            values[scale] = values[s] ** (depth + 1) / (times * root)
+        matrices = {name: orthonormal(rng, width, classes) * support for name in "PQ"}
+        matrices |= {"Y": sp.Matrix.hstack(*[identity] * root**2), "F": blocks, "E": last, "p": identity[:, 1]}
+        matrices |= {"k": identity[:, 0], "j": identity[:, 2 if self.paired else 1]}
+        return values | {name: rows_of(matrix) for name, matrix in matrices.items()}
+
+
+def by(structure: Structure, *names: str) -> Star:
+    """By these hypotheses and what F and e are."""
+    others = ("root of n", "labels", "isometry P", "isometry Q")
+    return Star((*names, *(h.name for h in structure.frame if h.name not in others)))
+
+
+def loss(structure: Structure, where: Setting) -> Derivation:
+    """The logits, the norm of every factor, the gaps, and the loss that they make up."""
+    scales, units = ([each.name for each in found] for found in (structure.scales, structure.units))
+    because = "The embeddings are isometric on the range of E, and the E_i are orthogonal projections."
+    features = ("isometry Q", "labels", "root of n")
+    rules = {
+        "one layer more": by(structure, "isometry P"),
+        "logits": by(structure, "isometry Q", *scales),
+        "norm of the last layer": by(structure, "isometry Q"),
+        "norm of the layer": by(structure, "isometry P", "isometry Q"),
+        "norm of the features": by(structure, *features),
+    }
+    said = {**structure.products, **structure.norms}
+    steps = [Step(name, says, because, rules[name]) for name, says in said.items()]
+    for name, says in structure.gaps.items():
+        steps.append(Step(name, says, "Entries of the logits.", by(structure, *units)))
+    steps.append(Step("loss", structure.loss, "L + 1 equal decay terms.", Field()))
+    names = tuple(step.name for step in steps)
+    steps.append(Step("together", structure.statement, "The parts.", Conjunction(names)))
+    return Derivation("The loss of balanced factors", where, tuple(steps))
