@@ -23,7 +23,7 @@ from typing import Any
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
-from .balance import K, half_integers, orthonormal, rows_of
+from .balance import K, N, half_integers, orthonormal, rows_of
 from .derivation import Derivation, Hypothesis, Setting, Step
 from .proof.certificate import Values
 from .proof.checker import Range
@@ -39,6 +39,7 @@ alpha = sp.Symbol("alpha", positive=True)
 beta = sp.Symbol("beta", positive=True)
 gamma = sp.Symbol("gamma", positive=True)
 omega = sp.Symbol("omega", positive=True)  # n^(-1/2)
+r = sp.Symbol("r", integer=True, positive=True)
 UPPER = sp.symbols("c b", positive=True)
 FACTOR_VALUES = (sp.Symbol("s", positive=True), sp.Symbol("u", positive=True))
 
@@ -310,3 +311,232 @@ def loss(structure: Structure, where: Setting) -> Derivation:
     names = tuple(step.name for step in steps)
     steps.append(Step("together", structure.statement, "The parts.", Conjunction(names)))
     return Derivation("The loss of balanced factors", where, tuple(steps))
+
+
+# ---- neural collapse at every layer: Garrod and Keating 2025, proposition 1
+@dataclass(frozen=True)
+class Collapse:
+    """Features H = c omega Q Y of a layer, its means M = H Y^T / n, and the product A = b Q^T of the layers above."""
+
+    structure: Structure
+
+    @property
+    def features(self) -> MatrixExpr:
+        return UPPER[0] * omega * self.structure.embeddings[1] * self.structure.labels
+
+    @property
+    def means(self) -> MatrixExpr:
+        return self.features * self.structure.labels.T / n
+
+    @property
+    def conclusions(self) -> dict[str, Statement]:
+        structure, (c, b), s = self.structure, UPPER, FACTOR_VALUES[0]
+        above, below = structure.embeddings
+        features, means, layer = self.features, self.means, structure.factors["layer"]
+        return {
+            "first layer": Equal(structure.factors["features"], features.subs(c, s)),
+            "next layer": Equal(layer * features, c * s * omega * above * structure.labels),
+            "layers above": Equal(b * above.T * layer, b * s * below.T),
+            "NC1": Equal(features, means * structure.labels),
+            "NC2": Equal(means.T * means, c**2 * omega**2 * structure.support),
+            "NC3": Equal(c * omega * (b * below.T), b * means.T),
+            "zero mean": Equal(means * ones(K), sp.ZeroMatrix(d, 1)),
+        }
+
+    @property
+    def statement(self) -> AllOf:
+        return AllOf(tuple(self.conclusions.values()))
+
+    def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
+        return Setting(parameters, self.structure.frame, self.structure.sample)
+
+
+def centred(structure: Structure, name: str) -> tuple[Step, Step]:
+    """P 1 = 0, of the embedding of this name."""
+    embedding = dict(zip("PQ", structure.embeddings, strict=True))[name]
+    image = embedding * ones(K)
+    return (
+        Step(
+            f"length of {name} 1",
+            Equal(frobenius_squared(image), sp.S.Zero),
+            "It is 1^T S 1.",
+            Star((f"isometry {name}",)),
+        ),
+        Step(
+            f"{name} 1",
+            Equal(image, sp.ZeroMatrix(d, 1)),
+            "A vector of length zero.",
+            NormZero(f"length of {name} 1", (Square(1, image),)),
+        ),
+    )
+
+
+def collapse(case: Collapse, where: Setting) -> Derivation:
+    """NC1 to NC3 with zero means at every layer: by the first three equations one layer leads to the next."""
+    said = case.conclusions
+    known = Star(("isometry P", "isometry Q", "P 1", "Q 1", "labels", "root of n"))
+    because = {
+        "first layer": "Q S = Q.",
+        "next layer": "Q^T Q = S and P S = P.",
+        "layers above": "P^T P = S and S Q^T = Q^T.",
+        "NC1": "Y Y^T = n I.",
+        "NC2": "The means are a simplex ETF.",
+        "NC3": "The rows of the product of the layers above are parallel to the means.",
+        "zero mean": "Q 1 = 0.",
+    }
+    steps = [*centred(case.structure, "P"), *centred(case.structure, "Q")]
+    steps += [Step(name, says, because[name], known) for name, says in said.items()]
+    steps.append(Step("together", case.statement, "The parts.", Conjunction(tuple(said))))
+    return Derivation("Neural collapse at every layer", where, tuple(steps))
+
+
+# ---- the least decay of given logits: Garrod and Keating 2025, section 2
+@dataclass(frozen=True)
+class Schatten:
+    """Z = U D V^T with D = R^(L+1), R (r x r) symmetric, and balanced factors that produce it; A commutes with R.
+
+    B (r x r) is the product of the roots so far.
+    """
+
+    def matrix(self, name: str, rows: Any, columns: Any) -> sp.MatrixSymbol:
+        return sp.MatrixSymbol(name, rows, columns)
+
+    @property
+    def root(self) -> sp.MatrixSymbol:
+        return self.matrix("R", r, r)
+
+    @property
+    def left(self) -> sp.MatrixSymbol:
+        return self.matrix("U", K, r)
+
+    @property
+    def right(self) -> sp.MatrixSymbol:
+        return self.matrix("V", N, r)
+
+    @property
+    def inner(self) -> tuple[sp.MatrixSymbol, sp.MatrixSymbol]:
+        """Orthonormal columns between the layers."""
+        return self.matrix("P", d, r), self.matrix("Q", d, r)
+
+    @property
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        above, below = self.inner
+        named = {"left": self.left, "right": self.right, "above": above, "below": below}
+        return tuple(
+            Hypothesis(name, Equal(matrix.T * matrix, sp.Identity(r)), "orthonormal columns")
+            for name, matrix in named.items()
+        )
+
+    @property
+    def conclusions(self) -> dict[str, Statement]:
+        (above, below), root, so_far = self.inner, self.root, self.matrix("B", r, r)
+        layer, features = above * root * below.T, below * root * self.right.T
+        top = self.left * so_far * above.T
+        norm = sp.Trace(root * root)
+        return {
+            "one layer more": Equal(top * layer, self.left * so_far * root * below.T),
+            "logits": Equal(self.left * so_far * below.T * features, self.left * so_far * root * self.right.T),
+            "norm of the last layer": Equal(frobenius_squared(self.left * root * above.T), norm),
+            "norm of the layer": Equal(frobenius_squared(layer), norm),
+            "norm of the features": Equal(frobenius_squared(features), norm),
+        }
+
+    @property
+    def statement(self) -> AllOf:
+        return AllOf(tuple(self.conclusions.values()))
+
+    def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
+        def sample(rng: random.Random) -> Values:
+            rank = rng.randint(1, 2)
+            sizes = {"U": rank + rng.randint(0, 1), "V": rank + 1, "P": rank + 1}
+            roots = sp.diag(*half_integers(rng, rank))
+            matrices = {name: orthonormal(rng, rows, rank) for name, rows in sizes.items()}
+            matrices |= {"Q": orthonormal(rng, sizes["P"], rank), "R": roots, "B": roots**2}
+            values: dict[Any, Any] = {K: sizes["U"], N: sizes["V"], d: sizes["P"], r: rank}
+            return values | {name: rows_of(matrix) for name, matrix in matrices.items()}
+
+        return Setting(parameters, self.hypotheses, sample, (self.root,))
+
+
+def attained(problem: Schatten, where: Setting) -> Derivation:
+    """U R P_(L-1)^T, P_l R P_(l-1)^T and P_0 R V^T: their product is U R^(L+1) V^T, the squared norm of each tr R^2."""
+    steps = [
+        Step(name, says, "Orthonormal columns cancel.", Star()) for name, says in problem.conclusions.items()
+    ]
+    names = tuple(step.name for step in steps)
+    steps.append(Step("together", problem.statement, "The parts.", Conjunction(names)))
+    return Derivation("Balanced factors of given logits", where, tuple(steps))
+
+
+# ---- pairs are better: Garrod and Keating 2025, theorem 1
+COVERED = ((Between(m, 2), Between(L, 3)), (Between(m, 3), Between(L, 2, 2)))  # K >= 4 and L >= 3, K >= 6 and L = 2
+
+
+def fewer_decays() -> Exceeds:
+    """The decay of neural collapse over that of m pairs, at one scale, in units of (lam/2) (L+1) (alpha n^(1/2))^(2/(L+1)).
+
+    For K = 2m they are 2m - 1 and m 2^(2/(L+1)); for K = 2m + 1, 2m and m 2^(2/(L+1)) + 1.
+    """
+    return Exceeds(2 * m - 1, m * sp.Integer(2) ** (2 / (L + 1)), COVERED)
+
+
+def less_cross_entropy(odd: bool) -> Exceeds:
+    """1 + (K-1) e^(-alpha) exceeds 1 + (K-2) e^(-alpha) + e^(-2 alpha); both sides times e^(2 alpha)."""
+    size, power = 2 * m + 1 if odd else 2 * m, sp.exp(alpha)
+    return Exceeds(sp.exp(2 * alpha) + (size - 1) * power, sp.exp(2 * alpha) + (size - 2) * power + 1, COVERED)
+
+
+def less_loss(odd: bool) -> Exceeds:
+    """f of neural collapse exceeds f of pairs, at one scale: exp of K/(2m) times the difference exceeds 1.
+
+    Both sides times e^(2 alpha).
+
+    The columns of pairs are 2m of K.
+    """
+    both = less_cross_entropy(odd)
+    return Exceeds(both.left * sp.exp(lam * _gain(odd)), both.right, COVERED)
+
+
+def _unit(odd: bool) -> sp.Expr:
+    """What the decays are measured in, times K/(2m) / lam."""
+    share = 2 * m / (2 * m + 1) if odd else sp.S.One
+    return (L + 1) * (alpha**2 * n) ** (1 / (L + 1)) / (2 * share)
+
+
+def _gain(odd: bool) -> sp.Expr:
+    decays = fewer_decays()
+    return _unit(odd) * (decays.left - decays.right)
+
+
+def suboptimal_statement() -> AllOf:
+    return AllOf((fewer_decays(), *(part(odd) for odd in (False, True) for part in (less_cross_entropy, less_loss))))
+
+
+def suboptimal(where: Setting) -> Derivation:
+    """Pairs beat neural collapse of the same scale, whatever the scale, the decay and n."""
+    steps = [Step("decays", fewer_decays(), "2^(2/(L+1)) < 2 - 1/m; cut into boxes, infinity included.", Box())]
+    for odd in (False, True):
+        size = "odd" if odd else "even"
+        goal, start = less_loss(odd), less_cross_entropy(odd)
+        rises = Exceeds(sp.expand(sp.diff(start.left - start.right, alpha)), sp.S.Zero, COVERED)
+        slope = Exceeds(sp.diff(goal.left, lam), sp.S.Zero, COVERED)
+        factor = goal.left * _unit(odd) * m
+        steps += [
+            Step(f"slope of the cross-entropy, {size} K", rises, "It is e^alpha.", Box()),
+            Step(
+                f"cross-entropy, {size} K",
+                start,
+                "Equal at alpha = 0, and the difference grows.",
+                MeanValue(alpha, f"slope of the cross-entropy, {size} K"),
+            ),
+            Step(f"slope, {size} K", slope, "The decay terms grow with lam.", Box(factor)),
+            Step(
+                f"loss, {size} K",
+                goal,
+                "It holds without decay, and the difference grows with lam.",
+                MeanValue(lam, f"slope, {size} K", f"cross-entropy, {size} K"),
+            ),
+        ]
+    names = ("decays", *(f"{part}, {size} K" for size in ("even", "odd") for part in ("cross-entropy", "loss")))
+    steps.append(Step("together", suboptimal_statement(), "The parts.", Conjunction(names)))
+    return Derivation("Pairs beat neural collapse of the same scale", where, tuple(steps))
