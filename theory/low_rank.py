@@ -9,8 +9,8 @@ Each of the L + 1 factors has the squared norm sum_i r_i s_i^2. (Garrod and Keat
 
 - Neural collapse: E_1 = S = I - 1 1^T / K, of rank K - 1, and s_1^(L+1) = alpha n^(1/2), so that Z = alpha S Y.
 - Pairs: E_1 = F of rank m has the blocks [[1, -1], [-1, 1]] / 2, so that F k = (k - p)/2 for the unit vectors of a class
-  and its partner; s_1^(L+1) = 2 beta n^(1/2). For K = 2m, Z = 2 beta F Y. For K = 2m + 1 the last class, with unit
-  vector e, is alone: E_2 = e e^T, s_2^(L+1) = gamma n^(1/2), Z = (2 beta F + gamma e e^T) Y; the paper has gamma = beta.
+  and its partner; s_1^(L+1) = 2 beta n^(1/2). For K = 2m + 1 the last class, with unit vector e, is alone: E_2 = e e^T,
+  s_2^(L+1) = gamma n^(1/2); for K = 2m, e = 0. So Z = (2 beta F + gamma e e^T) Y; the paper has gamma = beta.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from .symbols import frobenius_squared, n, ones
 L = sp.Symbol("L", integer=True, positive=True)
 d = sp.Symbol("d", integer=True, positive=True)
 m = sp.Symbol("m", integer=True, positive=True)
+delta = sp.Symbol("delta", integer=True, nonnegative=True)  # K - 2m, 0 or 1
 lam = sp.Symbol("lambda", positive=True)
 alpha = sp.Symbol("alpha", positive=True)
 beta = sp.Symbol("beta", positive=True)
@@ -54,18 +55,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Structure:
-    """Neural collapse, or pairs for even or for odd K: ``kind`` is "simplex", "even" or "odd"."""
+    """Neural collapse, or pairs."""
 
-    kind: str
+    paired: bool
 
     @property
     def classes(self) -> sp.Expr:
-        """K."""
-        return {"simplex": K, "even": 2 * m, "odd": 2 * m + 1}[self.kind]
-
-    @property
-    def paired(self) -> bool:
-        return self.kind != "simplex"
+        return 2 * m + delta if self.paired else K
 
     @property
     def differences(self) -> sp.MatrixSymbol:
@@ -76,16 +72,15 @@ class Structure:
         return sp.MatrixSymbol(name, self.classes, 1)
 
     @property
-    def last(self) -> MatrixExpr:
-        """e e^T."""
-        return self.unit("E") * self.unit("E").T
+    def single(self) -> sp.MatrixSymbol:
+        """G, symmetric: the projection e e^T on the class that has no partner; zero if K = 2m."""
+        return sp.MatrixSymbol("G", self.classes, self.classes)
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        if self.kind == "simplex":
-            return (Part(sp.Identity(K) - ones(K) * ones(K).T / K, K - 1, alpha),)
-        pairs = Part(self.differences, m, 2 * beta)
-        return (pairs,) if self.kind == "even" else (pairs, Part(self.last, sp.S.One, gamma))
+        if self.paired:
+            return Part(self.differences, m, 2 * beta), Part(self.single, delta, gamma)
+        return (Part(sp.Identity(K) - ones(K) * ones(K).T / K, K - 1, alpha),)
 
     def mixed(self, coefficients: Sequence[Any]) -> MatrixExpr:
         """sum_i c_i E_i."""
@@ -142,16 +137,13 @@ class Structure:
             ),
         ]
         if self.paired:
-            F = self.differences
+            F, G, size = self.differences, self.single, self.classes
             found += [
-                Hypothesis("projection", Equal(F * F, F), "on the differences in the pairs"),
+                Hypothesis("pairs", Equal(F * F, F), "the projection on the differences in the pairs"),
                 Hypothesis("number of pairs", Equal(sp.Trace(F), m), "its rank"),
-            ]
-        if self.kind == "odd":
-            e, F = self.unit("E"), self.differences
-            found += [
-                Hypothesis("alone", Equal(F * e, sp.ZeroMatrix(self.classes, 1)), "the last class has no partner"),
-                Hypothesis("last", Equal(sp.Trace(e.T * e), sp.S.One), "a unit vector"),
+                Hypothesis("single", Equal(G * G, G), "the projection on the class without a partner"),
+                Hypothesis("number of single classes", Equal(sp.Trace(G), delta), "its rank"),
+                Hypothesis("apart", Equal(F * G, sp.ZeroMatrix(size, size)), "the single class is in no pair"),
             ]
         return tuple(found)
 
@@ -167,12 +159,11 @@ class Structure:
         """A class k, of pairs with its partner p, and another class j; none of them the last where that is alone."""
         k, p, j, one, zero = self.unit("k"), self.unit("p"), self.unit("j"), sp.S.One, sp.S.Zero
         found: dict[str, tuple[Any, Any, Any]] = {"own class": (k, k, one), "another class": (j, k, zero)}
-        if self.kind == "simplex":
+        if not self.paired:
             found |= {"sum of k": (ones(K), k, one), "sum of j": (ones(K), j, one)}
         else:
-            found |= {"partner": (p, p, one), "no own partner": (p, k, zero), "no partners": (j, p, zero)}
-        if self.kind == "odd":
             e = self.unit("E")
+            found |= {"partner": (p, p, one), "no own partner": (p, k, zero), "no partners": (j, p, zero)}
             found |= {"k not last": (e, k, zero), "p not last": (e, p, zero), "j not last": (e, j, zero)}
         products = tuple(
             Hypothesis(name, Equal(sp.Trace(left.T * right), value), "unit vectors of classes")
@@ -180,7 +171,15 @@ class Structure:
         )
         if not self.paired:
             return products
-        return (*products, Hypothesis("pair", Equal(self.differences * k, (k - p) / 2), "k and p are partners"))
+        F, G, e = self.differences, self.single, self.unit("E")
+        return (
+            *products,
+            Hypothesis("partners", Equal(F * k, (k - p) / 2), "k and p are a pair"),
+            Hypothesis("k not single", Equal(G * k, sp.ZeroMatrix(self.classes, 1)), "k and p are a pair"),
+            Hypothesis("alone", Equal(F * e, sp.ZeroMatrix(self.classes, 1)), "the last class has no partner"),
+            Hypothesis("last", Equal(G * e, e), "the last class is single"),
+            Hypothesis("one last", Equal(sp.Trace(e.T * e), delta), "a unit vector, or zero if K = 2m"),
+        )
 
     @property
     def hypotheses(self) -> tuple[Hypothesis, ...]:
@@ -195,27 +194,24 @@ class Structure:
         def gap(wrong: Any, own: Any, size: Any) -> Equal:
             return Equal(sp.Trace(own.T * Z * own) - sp.Trace(wrong.T * Z * own), size)
 
-        if self.kind == "simplex":
+        if not self.paired:
             return {"gap": gap(j, k, alpha)}
-        found: dict[str, Statement] = {
+        last = self.unit("E")
+        return {
             "gap": gap(j, k, beta),
             "gap to the partner": gap(self.unit("p"), k, 2 * beta),
+            "gap to the last class": gap(last, k, beta),
+            "gap of the last class": gap(j, last, gamma * delta),
         }
-        if self.kind == "odd":
-            last = self.unit("E")
-            found |= {"gap to the last class": gap(last, k, beta), "gap of the last class": gap(j, last, gamma)}
-        return found
 
     @property
     def cross_entropy(self) -> sp.Expr:
         """The mean over the classes, from the gaps."""
-        size = self.classes
-        if self.kind == "simplex":
+        if not self.paired:
             return sp.log(1 + (K - 1) * sp.exp(-alpha))
+        size = self.classes
         paired = sp.log(1 + sp.exp(-2 * beta) + (size - 2) * sp.exp(-beta))
-        if self.kind == "even":
-            return paired
-        return 2 * m / size * paired + sp.log(1 + (size - 1) * sp.exp(-gamma)) / size
+        return 2 * m / size * paired + delta / size * sp.log(1 + (size - 1) * sp.exp(-gamma))
 
     @property
     def norm(self) -> sp.Expr:
@@ -258,28 +254,29 @@ class Structure:
 
     def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
         """Exact examples have n = 1 or 4."""
-        symmetric = (self.differences,) if self.paired else ()
+        symmetric = (self.differences, self.single) if self.paired else ()
         return Setting(parameters, self.hypotheses, self.sample, symmetric)
 
     def sample(self, rng: random.Random) -> Values:
-        pairs = 2 if self.paired else 0
-        classes = {"simplex": 3, "even": 4, "odd": 5}[self.kind]
+        pairs, alone = (2, rng.randint(0, 1)) if self.paired else (0, 3)
+        classes = 2 * pairs + alone
         root, depth, width = rng.randint(1, 2), rng.randint(1, 2), classes + rng.randint(0, 1)
         identity, last = sp.eye(classes), sp.eye(classes)[:, classes - 1]
         simplex = identity - sp.ones(classes, classes) / classes
         blocks = sp.zeros(classes, classes)
         for i in range(0, 2 * pairs, 2):
             blocks[i : i + 2, i : i + 2] = sp.Matrix([[1, -1], [-1, 1]]) / 2
-        support = {"simplex": simplex, "even": blocks, "odd": blocks + last * last.T}[self.kind]
+        last *= alone
+        support = blocks + last * last.T if self.paired else simplex
         values: dict[Any, Any] = {n: root**2, omega: sp.Rational(1, root), d: width, L: depth}
         values |= dict(zip(UPPER, half_integers(rng, 2), strict=True))
-        values |= {lam: sp.Rational(rng.randint(1, 4), 8)} | ({m: pairs} if self.paired else {K: classes})
+        values |= {lam: sp.Rational(rng.randint(1, 4), 8)} | ({m: pairs, delta: alone} if self.paired else {K: classes})
         for s, part in zip(self.roots, self.parts, strict=True):
             scale, times = (part.value / 2, 2) if part.value == 2 * beta else (part.value, 1)
             values[s] = sp.Rational(rng.randint(1, 4), 2)
             values[scale] = values[s] ** (depth + 1) / (times * root)
         matrices = {name: orthonormal(rng, width, classes) * support for name in "PQ"}
-        matrices |= {"Y": sp.Matrix.hstack(*[identity] * root**2), "F": blocks, "E": last, "p": identity[:, 1]}
+        matrices |= {"Y": sp.Matrix.hstack(*[identity] * root**2), "F": blocks, "G": last * last.T, "E": last, "p": identity[:, 1]}
         matrices |= {"k": identity[:, 0], "j": identity[:, 2 if self.paired else 1]}
         return values | {name: rows_of(matrix) for name, matrix in matrices.items()}
 
