@@ -86,7 +86,10 @@ def collapse_scale(where: Setting) -> Derivation:
             Step("psi at K", beyond_one(), "(K - 1) e^K > K - 1.", Box()),
             Step("slope of the bound", rises, "A product of positive factors.", Box()),
             Step(
-                "lower bound", lower, "Equal at alpha = 0, and the difference grows.", MeanValue(alpha, "slope of the bound")
+                "lower bound",
+                lower,
+                "Equal at alpha = 0, and the difference grows.",
+                MeanValue(alpha, "slope of the bound"),
             ),
             Step("upper bound", upper, "K > 1.", Box()),
             Step("together", collapse_statement(), "The parts.", Conjunction(names)),

@@ -276,7 +276,13 @@ class Structure:
             values[s] = sp.Rational(rng.randint(1, 4), 2)
             values[scale] = values[s] ** (depth + 1) / (times * root)
         matrices = {name: orthonormal(rng, width, classes) * support for name in "PQ"}
-        matrices |= {"Y": sp.Matrix.hstack(*[identity] * root**2), "F": blocks, "G": last * last.T, "E": last, "p": identity[:, 1]}
+        matrices |= {
+            "Y": sp.Matrix.hstack(*[identity] * root**2),
+            "F": blocks,
+            "G": last * last.T,
+            "E": last,
+            "p": identity[:, 1],
+        }
         matrices |= {"k": identity[:, 0], "j": identity[:, 2 if self.paired else 1]}
         return values | {name: rows_of(matrix) for name, matrix in matrices.items()}
 

@@ -48,9 +48,7 @@ def rank_one() -> Equal:
     own = {k: sp.Trace(k.T * LEFT) for k in CLASSES}
     read = {k: sp.Trace(RIGHT.T * k) for k in CLASSES}
     matrix = LEFT * RIGHT.T
-    gaps = [
-        sp.Trace(k.T * matrix * k) - sp.Trace(j.T * matrix * k) for k, j in itertools.permutations(CLASSES, 2)
-    ]
+    gaps = [sp.Trace(k.T * matrix * k) - sp.Trace(j.T * matrix * k) for k, j in itertools.permutations(CLASSES, 2)]
     square = sp.Mul(*read.values(), *(own[k] - own[j] for k, j in itertools.combinations(CLASSES, 2)))
     return Equal(sp.Mul(*gaps), -(square**2))
 
@@ -63,9 +61,7 @@ def minimal_rank_setting(parameters: Mapping[sp.Symbol, Range]) -> Setting:
     def sample(rng: random.Random) -> Values:
         size = rng.randint(3, 4)
         vectors = {name: random_matrix(rng, size, 1) for name in "ab"}
-        units = {
-            name: [[sp.Integer(int(row == column))] for row in range(size)] for column, name in enumerate("kji")
-        }
+        units = {name: [[sp.Integer(int(row == column))] for row in range(size)] for column, name in enumerate("kji")}
         return {K: size, t: rng.randint(0, 3), g: rng.randint(1, 3), **vectors, **units}
 
     return Setting(parameters, (), sample)

@@ -101,9 +101,7 @@ def decide(classes: int, depth: int, per_class: int, decay: Fraction) -> Decisio
     return _throughout(classes, depth, per_class, decay, decay)
 
 
-def _values(
-    classes: int, depth: int, per_class: int, decay: Fraction
-) -> Iterator[tuple[Structure, flint.arb]]:
+def _values(classes: int, depth: int, per_class: int, decay: Fraction) -> Iterator[tuple[Structure, flint.arb]]:
     """The loss of every witness at its best scale, as far as that is found."""
     for each in witnesses(classes):
         try:

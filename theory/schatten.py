@@ -96,9 +96,7 @@ class Schatten:
 
 def attained(problem: Schatten, where: Setting) -> Derivation:
     """U R P_(L-1)^T, P_l R P_(l-1)^T and P_0 R V^T: their product is U R^(L+1) V^T, the squared norm of each tr R^2."""
-    steps = [
-        Step(name, says, "Orthonormal columns cancel.", Star()) for name, says in problem.conclusions.items()
-    ]
+    steps = [Step(name, says, "Orthonormal columns cancel.", Star()) for name, says in problem.conclusions.items()]
     names = tuple(step.name for step in steps)
     steps.append(Step("together", problem.statement, "The parts.", Conjunction(names)))
     return Derivation("Balanced factors of given logits", where, tuple(steps))
