@@ -16,6 +16,7 @@ from ..theory.tangent_projection import EPSILON
 from .claim import Claim, Paper
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
+from .garrod2025.losses import ODD_PAIRS
 from .han2022.growth import MOTION_DOMAIN, motion, motion_setting, simulate_next_order
 from .han2022.least_squares import random_classifier, rounding, snr
 from .han2022.renormalised_flow import FLOW_DOMAIN, flow, random_start, solved
@@ -196,5 +197,6 @@ PAPER = Paper(
             notes="From t + a = (N/4) (w^2 + 2 C)^2 + C^2 N (log w - 1), exactly, and log w = o(w^2). The paper's "
             "(4t/N)^(1/4) is the leading term; the next one lowers w^2 by 2 C.",
         ),
+        ODD_PAIRS,
     ),
 )

@@ -60,10 +60,24 @@ FEW_CLASSES = Parameter(critical_scale.K, integers(2), "number of classes", samp
 LAYERS = Parameter(critical_scale.L, integers(1), "number of weight layers L", sampled_to=4)
 ROOT = Parameter(critical_scale.r, POSITIVE, "(L+1)-th root of the scale")
 ETA = Parameter(critical_scale.eta, POSITIVE, "n^(1/(L+1))")
-SCALE_DOMAIN = Domain(
-    (FEW_CLASSES, LAYERS, DECAY, ETA, ROOT, Parameter(critical_scale.alpha, POSITIVE, "scale")),
+GRADIENT = (
+    SIZE,
+    DIMENSION,
+    OMEGA,
+    Parameter(critical_scale.root, POSITIVE, "singular value of every factor"),
+    Parameter(critical_scale.above, POSITIVE, "singular value of the layers above"),
+    Parameter(critical_scale.below, POSITIVE, "singular value of the layers below with the features"),
+    Parameter(critical_scale.epsilon, POSITIVE, "what the softmax leaves"),
 )
-scale_setting = critical_scale.setting(SCALE_DOMAIN.ranges)
+collapse_gradient, pairs_gradient = (
+    critical_scale.Gradient(critical_scale.K),
+    critical_scale.Gradient(2 * critical_scale.m),
+)
+SCALE_DOMAIN = Domain(
+    (FEW_CLASSES, LAYERS, DECAY, ETA, ROOT, Parameter(critical_scale.alpha, POSITIVE, "scale"), *GRADIENT),
+    (critical_scale.d >= critical_scale.K,),
+)
+scale_setting = critical_scale.setting(collapse_gradient, SCALE_DOMAIN.ranges)
 PAIRS_SCALE_DOMAIN = Domain(
     (
         Parameter(critical_scale.m, integers(2), "number of pairs, K = 2m", sampled_to=3),
@@ -73,9 +87,26 @@ PAIRS_SCALE_DOMAIN = Domain(
         ROOT,
         Parameter(critical_scale.kappa, POSITIVE, "2^(2/(L+1))"),
         Parameter(critical_scale.x, POSITIVE, "e^beta - 1"),
+        *GRADIENT,
     ),
+    (critical_scale.d >= 2 * critical_scale.m,),
 )
-pairs_scale_setting = critical_scale.setting(PAIRS_SCALE_DOMAIN.ranges)
+pairs_scale_setting = critical_scale.setting(pairs_gradient, PAIRS_SCALE_DOMAIN.ranges)
+
+single_class = critical_scale.SingleClass()
+SINGLE_DOMAIN = Domain(
+    (
+        FEW_CLASSES,
+        SIZE,
+        DIMENSION,
+        DECAY,
+        Parameter(critical_scale.root, POSITIVE, "singular value of the last layer, for the single class"),
+        Parameter(critical_scale.above, POSITIVE, "singular value of its features, over n^(1/2)"),
+        Parameter(critical_scale.epsilon, POSITIVE, "softmax of the single class for another one"),
+    ),
+    (critical_scale.d >= critical_scale.K,),
+)
+single_setting = single_class.setting(SINGLE_DOMAIN.ranges)
 
 # ---- predictions
 K_INPUT = Input("K", integers(2), "number of classes")
@@ -223,8 +254,8 @@ def simulate_pairs(values: Mapping[str, Any], seed: int) -> Comparison:
     return Comparison([float(model.objective(point))], [theoretical], 1e-11 * max(1.0, theoretical))
 
 
-def gradient_at(logits: Tensor, depth: int, per_class: int, decay: float, seed: int) -> float:
-    """Norm of the gradient of the model at balanced factors, over that of its decay terms."""
+def gradient_at(logits: Tensor, depth: int, per_class: int, decay: float, seed: int) -> tuple[float, float]:
+    """Norm of the gradient of the model at balanced factors, and of that of its decay terms."""
     import torch
 
     classes = logits.shape[-1]
@@ -233,7 +264,12 @@ def gradient_at(logits: Tensor, depth: int, per_class: int, decay: float, seed: 
     gradients = torch.autograd.grad(model.objective(point), point.tensors)
     norm = sum(float(each.square().sum()) for each in gradients) ** 0.5
     size = sum(float(each.detach().square().sum()) for each in point.tensors) ** 0.5
-    return norm / (decay * size)
+    return norm, decay * size
+
+
+def relative_gradient(logits: Tensor, depth: int, per_class: int, decay: float, seed: int) -> float:
+    norm, size = gradient_at(logits, depth, per_class, decay, seed)
+    return norm / size
 
 
 def simulate_simplex_scale(values: Mapping[str, Any], seed: int) -> Comparison:
@@ -243,7 +279,7 @@ def simulate_simplex_scale(values: Mapping[str, Any], seed: int) -> Comparison:
     classes, depth, per_class = values["K"], values["L"], 1 + seed % 4
     scale = min(values["alpha"], 6.0)
     decay = scale ** ((depth - 1) / (depth + 1)) / (math.exp(scale) + classes - 1) / per_class ** (1 / (depth + 1))
-    return Comparison([gradient_at(scale * simplex_logits(classes), depth, per_class, decay, seed)], [0.0], 1e-9)
+    return Comparison([relative_gradient(scale * simplex_logits(classes), depth, per_class, decay, seed)], [0.0], 1e-9)
 
 
 def simulate_pairs_scale(values: Mapping[str, Any], seed: int) -> Comparison:
@@ -256,7 +292,18 @@ def simulate_pairs_scale(values: Mapping[str, Any], seed: int) -> Comparison:
     mean = (2 + (classes - 2) * power) / (power**2 + (classes - 2) * power + 1)
     root, half = 1 / (depth + 1), values["m"]
     decay = scale ** ((depth - 1) * root) * mean / (half * 4**root * per_class**root)
-    return Comparison([gradient_at(scale * paired_logits(classes), depth, per_class, decay, seed)], [0.0], 1e-9)
+    return Comparison([relative_gradient(scale * paired_logits(classes), depth, per_class, decay, seed)], [0.0], 1e-9)
+
+
+def simulate_single(values: Mapping[str, Any], seed: int) -> Comparison:
+    """Norm of the gradient of the model at pairs and a single class beside the entry, at any scale, depth and decay."""
+    import math
+
+    classes, depth, per_class = 3 + 2 * (values["K"] % 2), 1 + seed % 3, values["n"]
+    scale = min(values["s"], 6.0)
+    norm, _ = gradient_at(scale * paired_logits(classes), depth, per_class, values["lambda"], seed)
+    features = (scale * per_class**0.5) ** (depth / (depth + 1)) / per_class**0.5
+    return Comparison([norm], [features / (math.exp(scale) + classes - 1) / classes], 1e-12)
 
 
 CLAIMS = (
@@ -333,4 +380,20 @@ CLAIMS = (
         "if lam n^(1/2) < 1/K. For odd K the structure is never critical: see tightframe/odd-pairs.",
         predict=Prediction(INPUTS, predict_pairs_scale),
     ),
+)
+
+ODD_PAIRS = Claim(
+    "tightframe/odd-pairs",
+    "For odd K the paired structure is never critical, at any scales, depth and decay",
+    Kind.LOWER,
+    single_class.statement,
+    single_setting,
+    SINGLE_DOMAIN,
+    lambda: critical_scale.never_critical(single_class, single_setting),
+    simulate_single,
+    Verdict.PROVED,
+    notes="Completes garrod2025/paired-scale, which speaks of even K. e is the unit vector of the class that is single, "
+    "and p its direction in the features of the last layer. Its softmax is w = 1/(e^gamma + K - 1) for every other "
+    "class j, so the gradient in W_L has the entry c w / K > 0 at j and p, where W_L, and with it the decay, is zero. So "
+    "the structure is a witness against neural collapse for odd K, but no minimum itself.",
 )
