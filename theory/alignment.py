@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
@@ -88,7 +87,8 @@ class Alignment:
             values, (left, size, middle) = self.layers.example(rng)
             rank = left.shape[1]
             found = {"U": left, "V": middle, "s": size * sp.eye(rank), "t": sp.eye(rank) / size}
-            return {**values, r: rank, **{name: rows_of(matrix) for name, matrix in found.items()}}
+            values |= {r: rank, **{name: rows_of(matrix) for name, matrix in found.items()}}
+            return values
 
         return Setting(parameters, self.hypotheses, sample, (self.values, self.inverse))
 

@@ -62,8 +62,8 @@ def orthonormal(rng: random.Random, rows: int, columns: int) -> sp.Matrix:
 class TwoLayers:
     """A (a x c) above B (c x e), with P (K x a) above and R (e x N) below; their decays; Y (K x N) and a bias.
 
-    Unless ``square``, the data term is any g(Z) with the gradient G (K x N) at the critical point: in a layer it has the
-    gradient of the linear function tr(G^T Z), by the chain rule.
+    Unless ``square``, the data term is any g(Z) with the gradient G (K x N) at the critical point: in a layer it has
+    the gradient of the linear function tr(G^T Z), by the chain rule.
     """
 
     sizes: tuple[sp.Symbol, sp.Symbol, sp.Symbol]

@@ -2,13 +2,13 @@
 
 Written in r, the root of the scale: alpha = r^(L+1), (alpha n^(1/2))^(2/(L+1)) = eta r^2 with eta = n^(1/(L+1)). With
 h(r) = r^(L-1) R(r^(L+1)) the loss of that scale has a slope of the sign of lam eta times a constant less h. In
-alpha h' = h (q - psi), q = (L-1)/(L+1), psi is the elasticity of 1/R; it increases from 0 beyond 1. So h rises as far as
-psi = q and then falls: no, one or two scales are critical for L >= 2; for L = 1 it only falls, and one is, or none.
+alpha h' = h (q - psi), q = (L-1)/(L+1), psi is the elasticity of 1/R; it increases from 0 beyond 1. So h rises as far
+as psi = q and then falls: no, one or two scales are critical for L >= 2; for L = 1 it only falls, and one is, or none.
 
 The scale is critical in the model, not only along the line: with logits that are a multiple of E Y / n^(1/2), E an
 orthogonal projection, cross-entropy has the gradient (W - epsilon E) Y / n with E W = W E = 0. Neural collapse has
-E = I - 1 1^T / K, W = 0 and epsilon = 1/(e^alpha + K - 1); of pairs, K = 2m, E has the blocks [[1, -1], [-1, 1]] / 2 and
-epsilon = R/K. The gradient in every factor is then a multiple of that factor, the same for all.
+E = I - 1 1^T / K, W = 0 and epsilon = 1/(e^alpha + K - 1); of pairs, K = 2m, E has the blocks [[1, -1], [-1, 1]] / 2
+and epsilon = R/K. The gradient in every factor is then a multiple of that factor, the same for all.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def level_slope() -> Identity:
 
 def beyond_one() -> Exceeds:
     """psi at alpha = K."""
-    return Exceeds(elasticity().subs(alpha, K), sp.S.One)
+    return Exceeds(elasticity().xreplace({alpha: K}), sp.S.One)
 
 
 def between() -> tuple[Exceeds, Exceeds]:
@@ -372,7 +372,8 @@ class SingleClass:
                 "W_0": singular * e * p.T + sp.ones(classes, width) * outside,
             }
             values: dict[Any, Any] = {K: classes, n: size, d: width, epsilon: step, root: singular, above: scale}
-            return {**values, lam: decay, **{name: rows_of(matrix) for name, matrix in found.items()}}
+            values |= {lam: decay, **{name: rows_of(matrix) for name, matrix in found.items()}}
+            return values
 
         return Setting(parameters, self.hypotheses, sample)
 

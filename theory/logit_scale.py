@@ -2,9 +2,10 @@
 
     f(t) = sum_i w_i log(1 + sum_j k_ij e^(-g_ij t)) + (lam/2) (L+1) sum_i m_i (v_i t n^(1/2))^(2/(L+1))
 
-is the loss of a deep linear model with L weight layers, K classes of n samples and one decay lam, at balanced factors of
-the logits t (X kron 1_n^T) (Garrod and Keating 2025, proof of theorem 1). A share w_i of the columns of X has k_ij wrong
-classes that lie g_ij below the right one; X has the singular value v_i with multiplicity m_i. With q = (L-1)/(L+1)
+is the loss of a deep linear model with L weight layers, K classes of n samples and one decay lam, at balanced factors
+of the logits t (X kron 1_n^T) (Garrod and Keating 2025, proof of theorem 1). A share w_i of the columns of X has k_ij
+wrong classes that lie g_ij below the right one; X has the singular value v_i with multiplicity m_i. With q =
+(L-1)/(L+1)
 
     f'(t) < 0  iff  t^q R(t) > c,    c = lam n^(1/(L+1)) sum_i m_i v_i^(2/(L+1)),
 
@@ -266,7 +267,7 @@ class Scaled:
                 try:
                     low, high = self._ends()
                     found = list(self._roots(low, high)) if low < high else []
-                    return [(self._refined(*ends, bits), falls) for *ends, falls in found]
+                    return [(self._refined(start, end, bits), falls) for start, end, falls in found]
                 except Undecided:
                     working *= 2
         raise ArithmeticError("the number of critical scales is not decided: two are too close to each other")

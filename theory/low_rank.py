@@ -1,16 +1,17 @@
 """Logits of a deep linear model with few distinct singular values: neural collapse, and the paired structure.
 
-Balanced factors of logits Z = (sum_i s_i^(L+1) E_i) Y / n^(1/2), with orthogonal projections E_i of rank r_i, labels Y of
-K classes of n samples, and matrices P_l (d x K) with P_l^T P_l = E_1 + E_2 + ... =: E:
+Balanced factors of logits Z = (sum_i s_i^(L+1) E_i) Y / n^(1/2), with orthogonal projections E_i of rank r_i, labels Y
+of K classes of n samples, and matrices P_l (d x K) with P_l^T P_l = E_1 + E_2 + ... =: E:
 
     W_L = R P_(L-1)^T,  W_l = P_l R P_(l-1)^T,  H_1 = P_0 R Y / n^(1/2),  R = sum_i s_i E_i.
 
 Each of the L + 1 factors has the squared norm sum_i r_i s_i^2. (Garrod and Keating 2025, sections 2 and 3.)
 
 - Neural collapse: E_1 = S = I - 1 1^T / K, of rank K - 1, and s_1^(L+1) = alpha n^(1/2), so that Z = alpha S Y.
-- Pairs: E_1 = F of rank m has the blocks [[1, -1], [-1, 1]] / 2, so that F k = (k - p)/2 for the unit vectors of a class
-  and its partner; s_1^(L+1) = 2 beta n^(1/2). For K = 2m + 1 the last class, with unit vector e, is alone: E_2 = e e^T,
-  s_2^(L+1) = gamma n^(1/2); for K = 2m, e = 0. So Z = (2 beta F + gamma e e^T) Y; the paper has gamma = beta.
+- Pairs: E_1 = F of rank m has the blocks [[1, -1], [-1, 1]] / 2, so that F k = (k - p)/2 for the unit vectors k of a
+  class and p of its partner; s_1^(L+1) = 2 beta n^(1/2). For K = 2m + 1 the last class, with unit vector e, is alone:
+  E_2 = G = e e^T, s_2^(L+1) = gamma n^(1/2); for K = 2m, G and e are zero. So Z = (2 beta F + gamma G) Y; the paper has
+  gamma = beta.
 """
 
 from __future__ import annotations
@@ -284,7 +285,8 @@ class Structure:
             "p": identity[:, 1],
         }
         matrices |= {"k": identity[:, 0], "j": identity[:, 2 if self.paired else 1]}
-        return values | {name: rows_of(matrix) for name, matrix in matrices.items()}
+        values |= {name: rows_of(matrix) for name, matrix in matrices.items()}
+        return values
 
 
 def by(structure: Structure, *names: str) -> Star:
@@ -336,7 +338,7 @@ class Collapse:
         above, below = structure.embeddings
         features, means, layer = self.features, self.means, structure.factors["layer"]
         return {
-            "first layer": Equal(structure.factors["features"], features.subs(c, s)),
+            "first layer": Equal(structure.factors["features"], s * omega * structure.embeddings[1] * structure.labels),
             "next layer": Equal(layer * features, c * s * omega * above * structure.labels),
             "layers above": Equal(b * above.T * layer, b * s * below.T),
             "NC1": Equal(features, means * structure.labels),
@@ -355,7 +357,7 @@ class Collapse:
 
 def centred(structure: Structure, name: str) -> tuple[Step, Step]:
     """P 1 = 0, of the embedding of this name."""
-    embedding = dict(zip("PQ", structure.embeddings, strict=True))[name]
+    embedding = structure.embeddings["PQ".index(name)]
     image = embedding * ones(K)
     return (
         Step(
@@ -397,9 +399,10 @@ COVERED = ((Between(m, 2), Between(L, 3)), (Between(m, 3), Between(L, 2, 2)))  #
 
 
 def fewer_decays() -> Exceeds:
-    """The decay of neural collapse over that of m pairs, at one scale, in units of (lam/2) (L+1) (alpha n^(1/2))^(2/(L+1)).
+    """The decay of neural collapse exceeds that of m pairs of the same scale.
 
-    For K = 2m they are 2m - 1 and m 2^(2/(L+1)); for K = 2m + 1, 2m and m 2^(2/(L+1)) + 1.
+    In units of (lam/2) (L+1) (alpha n^(1/2))^(2/(L+1)) it is 2m - 1 beside m 2^(2/(L+1)) for K = 2m, and 2m beside
+    m 2^(2/(L+1)) + 1 for K = 2m + 1.
     """
     return Exceeds(2 * m - 1, m * sp.Integer(2) ** (2 / (L + 1)), COVERED)
 

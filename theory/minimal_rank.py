@@ -1,4 +1,4 @@
-"""Diagonally superior logits: their least rank, and why low rank wins in deep models (Garrod and Keating 2025, section 3).
+"""Diagonally superior logits: their least rank, and why low rank wins in deep models (Garrod and Keating 2025).
 
 M (K x K) is diagonally superior if in each column the entry of the column's own class is the strictly largest. The
 least rank of such a matrix is 2 for K >= 3: distinct points p_i of a circle give M_ij = p_i^T p_j, of rank 2, with
@@ -62,7 +62,9 @@ def minimal_rank_setting(parameters: Mapping[sp.Symbol, Range]) -> Setting:
         size = rng.randint(3, 4)
         vectors = {name: random_matrix(rng, size, 1) for name in "ab"}
         units = {name: [[sp.Integer(int(row == column))] for row in range(size)] for column, name in enumerate("kji")}
-        return {K: size, t: rng.randint(0, 3), g: rng.randint(1, 3), **vectors, **units}
+        values: dict[Any, Any] = {K: size, t: rng.randint(0, 3), g: rng.randint(1, 3)}
+        values |= {**vectors, **units}
+        return values
 
     return Setting(parameters, (), sample)
 

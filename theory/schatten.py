@@ -1,4 +1,4 @@
-"""The Schatten reduction: least sum of squared norms of L + 1 factors with a given product Z of singular values sigma_i.
+"""The Schatten reduction: the least sum of squared norms of L + 1 factors of Z, by its singular values sigma_i.
 
     min ||W_L||_F^2 + ... + ||W_1||_F^2 + ||H_1||_F^2 = (L+1) sum_i sigma_i^(2/(L+1)),    W_L ... W_1 H_1 = Z.
 
@@ -89,7 +89,8 @@ class Schatten:
             matrices = {name: orthonormal(rng, rows, rank) for name, rows in sizes.items()}
             matrices |= {"Q": orthonormal(rng, sizes["P"], rank), "R": roots, "B": roots**2}
             values: dict[Any, Any] = {K: sizes["U"], N: sizes["V"], d: sizes["P"], r: rank}
-            return values | {name: rows_of(matrix) for name, matrix in matrices.items()}
+            values |= {name: rows_of(matrix) for name, matrix in matrices.items()}
+            return values
 
         return Setting(parameters, self.hypotheses, sample, (self.root,))
 

@@ -51,7 +51,7 @@ SCHATTEN_DOMAIN = Domain(
         Parameter(schatten.d, integers(1), "width", sampled_to=6),
         Parameter(schatten.r, integers(1), "rank of the logits", sampled_to=3),
     ),
-    (schatten.d >= schatten.r, balance.K >= schatten.r, balance.N >= schatten.r),
+    (schatten.d >= schatten.r, schatten.r <= balance.K, schatten.r <= balance.N),
 )
 schatten_setting = construction.setting(SCHATTEN_DOMAIN.ranges)
 
@@ -184,10 +184,10 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="Lemma 1",
-        notes="A is any layer above another one, B (or the features, with R = I). The first term of the objective may "
-        "be any differentiable function of the logits, with gradient G there; of cross-entropy and of the balance of "
-        "classes nothing is used. With A = U s V^T, B = V s Q^T, and A B = U s^2 Q^T: going down layer by layer, Z has "
-        "the singular values s^(L+1). Zero singular values are left out: the factors have one rank.",
+        notes="A is any layer above another one, B (or the features, with R = I). The first term of the objective "
+        "may be any differentiable function of the logits, with gradient G there; of cross-entropy and of the "
+        "balance of classes nothing is used. With A = U s V^T, B = V s Q^T, and A B = U s^2 Q^T: going down layer by "
+        "layer, Z has the singular values s^(L+1). Zero singular values are left out: the factors have one rank.",
     ),
     Claim(
         "garrod2025/schatten",
@@ -201,9 +201,9 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="section 2",
-        notes="What is proved is that the sum is attained: with R the (L+1)-th root of the singular values, the factors "
-        "U R P^T, P R Q^T and Q R V^T have the squared norm tr R^2 each, and one layer more multiplies B, a power of R, "
-        "by R. That no factors do better is the lemma of the literature.",
+        notes="What is proved is that the sum is attained: with R the (L+1)-th root of the singular values, the "
+        "factors U R P^T, P R Q^T and Q R V^T have the squared norm tr R^2 each, and one layer more multiplies B, a "
+        "power of R, by R. That no factors do better is the lemma of the literature.",
         lemmas=SCHATTEN,
     ),
     Claim(
@@ -218,7 +218,7 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="Proposition 1",
-        notes="The first three equations lead from each layer to the next, so that its features are c n^(-1/2) Q Y and "
-        "the product of the layers above is b Q^T, with Q^T Q = I - 1 1^T / K.",
+        notes="The first three equations lead from each layer to the next, so that its features are c n^(-1/2) Q Y "
+        "and the product of the layers above is b Q^T, with Q^T Q = I - 1 1^T / K.",
     ),
 )

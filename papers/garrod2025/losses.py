@@ -319,8 +319,8 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="proof of Theorem 1",
-        notes="The factors are s P Q^T and the like, with P^T P = Q^T Q = I - 1 1^T / K; s^(L+1) = alpha n^(1/2), so that "
-        "s^2 = (alpha n^(1/2))^(2/(L+1)). Their product is alpha (I - 1 1^T / K) Y, each has the squared norm "
+        notes="The factors are s P Q^T and the like, with P^T P = Q^T Q = I - 1 1^T / K; s^(L+1) = alpha n^(1/2), so "
+        "that s^2 = (alpha n^(1/2))^(2/(L+1)). Their product is alpha (I - 1 1^T / K) Y, each has the squared norm "
         "(K-1) s^2, and the right logit exceeds every other by alpha. The unit vectors k and j are two classes.",
         predict=Prediction((*INPUTS, Input("alpha", POSITIVE, "scale", optional=True)), predict_simplex),
     ),
@@ -336,9 +336,9 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="proof of Theorem 1",
-        notes="F has the blocks [[1, -1], [-1, 1]] / 2 of the m pairs, G is e e^T for the class that is single if K is "
-        "odd, and zero, with e = 0, if K is even; delta = K - 2m. s^(L+1) = 2 beta n^(1/2), u^(L+1) = gamma n^(1/2). "
-        "The paper has one scale, gamma = beta. The unit vectors k and p are a pair, j is another class.",
+        notes="F has the blocks [[1, -1], [-1, 1]] / 2 of the m pairs, G is e e^T for the class that is single if K "
+        "is odd, and zero, with e = 0, if K is even; delta = K - 2m. s^(L+1) = 2 beta n^(1/2), u^(L+1) = gamma "
+        "n^(1/2). The paper has one scale, gamma = beta. The unit vectors k and p are a pair, j is another class.",
         predict=Prediction((*INPUTS, Input("beta", POSITIVE, "scale", optional=True)), predict_pairs),
     ),
     Claim(
@@ -353,12 +353,14 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="eq. (19)",
-        notes="alpha = r^(L+1). The slope of the loss along the scale is proved; the gradient of the model is a multiple "
-        "of the factors at neural collapse, which is simulated. With q = (L-1)/(L+1), alpha h' = h (q - psi), and psi "
-        "increases from 0 to more than 1 at alpha = K. So for L >= 2 there are two solutions below "
-        "a largest lam, one at it and none beyond; it belongs to alpha = q + W(q (K-1) e^(-q)), W being Lambert's "
-        "function. For L = 1 there is one solution if lam n^(1/2) < 1/K and else none. The larger solution has "
-        "lam n^(1/(L+1)) between alpha^q e^(-alpha) / K and alpha^q e^(-alpha), so alpha ~ -log lam.",
+        notes="The gradient in a factor is (lam - c b omega epsilon / s) times the factor, with c b = s^L, s^(L+1) = "
+        "alpha n^(1/2) and epsilon = 1/(e^alpha + K - 1): it vanishes at the lam of the title. Of cross-entropy the "
+        "gradient in the logits, -epsilon E Y / n, is used, E = I - 1 1^T / K. In terms of r, alpha = r^(L+1), the "
+        "loss along the scale has the slope that is stated. With q = (L-1)/(L+1), alpha h' = h (q - psi), and psi "
+        "increases from 0 to more than 1 at alpha = K. So for L >= 2 there are two solutions below a largest lam, "
+        "one at it and none beyond; it belongs to alpha = q + W(q (K-1) e^(-q)), W being Lambert's function. For L = "
+        "1 there is one solution if lam n^(1/2) < 1/K and else none. The larger solution has lam n^(1/(L+1)) between "
+        "alpha^q e^(-alpha) / K and alpha^q e^(-alpha), so alpha ~ -log lam.",
         predict=Prediction(INPUTS, predict_simplex_scale),
     ),
     Claim(
@@ -373,11 +375,12 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="eq. (27)",
-        notes="beta = r^(L+1) and e^beta = 1 + x: critical iff lam n^(1/(L+1)) m 2^(2/(L+1)) = beta^((L-1)/(L+1)) "
-        "(2 + (K-2) e^beta) / (e^(2 beta) + (K-2) e^beta + 1). The slope along the scale is proved; that the gradient "
-        "of the model vanishes there too is simulated. The elasticity of the fraction is -beta times an increasing "
-        "function that is positive, so that there are two solutions below a largest lam for L >= 2, and for L = 1 one "
-        "if lam n^(1/2) < 1/K. For odd K the structure is never critical: see tightframe/odd-pairs.",
+        notes="beta = r^(L+1) and e^beta = 1 + x: critical iff lam n^(1/(L+1)) m 2^(2/(L+1)) = beta^((L-1)/(L+1)) R, "
+        "with R = (2 + (K-2) e^beta) / (e^(2 beta) + (K-2) e^beta + 1), by the slope along the scale; and the "
+        "gradient in every factor is (lam - c b omega epsilon / s) times the factor, epsilon = R/K, c b = s^L. The "
+        "elasticity of R is -beta times an increasing function that is positive, so that there are two solutions "
+        "below a largest lam for L >= 2, and for L = 1 one if lam n^(1/2) < 1/K. R lies between e^(-beta) and (K-2) "
+        "e^(-beta). For odd K the structure is never critical: see tightframe/odd-pairs.",
         predict=Prediction(INPUTS, predict_pairs_scale),
     ),
 )
@@ -392,8 +395,8 @@ ODD_PAIRS = Claim(
     lambda: critical_scale.never_critical(single_class, single_setting),
     simulate_single,
     Verdict.PROVED,
-    notes="Completes garrod2025/paired-scale, which speaks of even K. e is the unit vector of the class that is single, "
-    "and p its direction in the features of the last layer. Its softmax is w = 1/(e^gamma + K - 1) for every other "
-    "class j, so the gradient in W_L has the entry c w / K > 0 at j and p, where W_L, and with it the decay, is zero. So "
-    "the structure is a witness against neural collapse for odd K, but no minimum itself.",
+    notes="Completes garrod2025/paired-scale, which speaks of even K. e is the unit vector of the class that is "
+    "single, and p its direction in the features of the last layer. Its softmax is w = 1/(e^gamma + K - 1) for every "
+    "other class j, so the gradient in W_L has the entry c w / K > 0 at j and p, where W_L, and with it the decay, "
+    "is zero. So the structure is a witness against neural collapse for odd K, but no minimum itself.",
 )

@@ -144,7 +144,7 @@ def simulate_minimal(values: Mapping[str, Any], seed: int) -> Comparison:
 CLAIMS = (
     Claim(
         "garrod2025/dnc-suboptimal",
-        "If K >= 4 and L >= 3, or K >= 6 and L = 2, no neural collapse is a global minimum: pairs of its scale are better",
+        "If K >= 4 and L >= 3, or K >= 6 and L = 2, no neural collapse is a global minimum: pairs are better",
         Kind.LOWER,
         low_rank.suboptimal_statement(),
         suboptimal_setting,
@@ -154,12 +154,12 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="Theorem 1",
-        notes="For K = 2m, then K = 2m + 1: both terms of the loss are less for pairs, and with them the loss, at every "
-        "scale alpha > 0, decay and n (garrod2025/dnc-loss and garrod2025/paired-loss). The inequalities of the losses "
-        "are multiplied by K/(2m), exponentiated, and multiplied by e^(2 alpha). Neural collapse has alpha > 0; "
-        "whether zero is better than both is another question. Elsewhere the answer can depend on lam: for L = 1 "
-        "and for K = 2 neural collapse is optimal where it beats zero; for K = 3 a single pair, for K = 4 at L = 2 two "
-        "pairs, for K = 5 at L = 2 a circle beat it on intervals of lam, which predict lists.",
+        notes="For K = 2m, then K = 2m + 1: both terms of the loss are less for pairs, and with them the loss, at "
+        "every scale alpha > 0, decay and n (garrod2025/dnc-loss and garrod2025/paired-loss). The inequalities of "
+        "the losses are multiplied by K/(2m), exponentiated, and multiplied by e^(2 alpha). Neural collapse has "
+        "alpha > 0; whether zero is better than both is another question. Elsewhere the answer can depend on lam: "
+        "for L = 1 and for K = 2 neural collapse is optimal where it beats zero; for K = 3 a single pair, for K = 4 "
+        "at L = 2 two pairs, for K = 5 at L = 2 a circle beat it on intervals of lam, which predict lists.",
         predict=Prediction(SUBOPTIMAL_INPUTS, predict_suboptimal),
     ),
     Claim(
@@ -175,9 +175,9 @@ CLAIMS = (
         version=VERSION,
         locator="Theorem 2",
         notes="For every scale t > 0 of X, M at the scale t D / mu has gaps that are no less, hence no more "
-        "cross-entropy, and less decay. m_1 is the largest singular value of M, x_p the least positive one of X, mu the "
-        "least gap of M, D the largest difference in a column of X. So L_0 = 2 log(D m_1 / (mu x_p)) / log(p/q) - 1, "
-        "whatever lam and n are; the best scale of M is better, unless that of X is zero. If D = 0, X has no "
+        "cross-entropy, and less decay. m_1 is the largest singular value of M, x_p the least positive one of X, mu "
+        "the least gap of M, D the largest difference in a column of X. So L_0 = 2 log(D m_1 / (mu x_p)) / log(p/q) "
+        "- 1, whatever lam and n are; the best scale of M is better, unless that of X is zero. If D = 0, X has no "
         "cross-entropy below log K and zero beats it.",
         lemmas=SCHATTEN,
     ),
@@ -193,8 +193,9 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="sections 3.1 and 3.2",
-        notes="Rank two: distinct points of the circle, say t = 1, ..., K, have p_i^T p_j < 1 = p_i^T p_i. Rank one: of "
-        "a b^T, and three of its classes, the product of the six gaps is minus a square, so that not all are positive. "
-        "The paper says q_K <= 2. For K = 2 the least rank is 1, by [[1, -1], [-1, 1]]; the zero matrix has no gaps.",
+        notes="Rank two: distinct points of the circle, say t = 1, ..., K, have p_i^T p_j < 1 = p_i^T p_i. Rank one: "
+        "of a b^T, and three of its classes, the product of the six gaps is minus a square, so that not all are "
+        "positive. The paper says q_K <= 2. For K = 2 the least rank is 1, by [[1, -1], [-1, 1]]; the zero matrix "
+        "has no gaps.",
     ),
 )
