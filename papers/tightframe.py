@@ -17,6 +17,7 @@ from .claim import Claim, Paper
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
 from .garrod2025.losses import ODD_PAIRS
+from .garrod2025.low_rank import ONE_LAYER
 from .han2022.growth import MOTION_DOMAIN, motion, motion_setting, simulate_next_order
 from .han2022.least_squares import random_classifier, rounding, snr
 from .han2022.renormalised_flow import FLOW_DOMAIN, flow, random_start, solved
@@ -198,5 +199,6 @@ PAPER = Paper(
             "(4t/N)^(1/4) is the leading term; the next one lowers w^2 by 2 C.",
         ),
         ODD_PAIRS,
+        ONE_LAYER,
     ),
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import sympy as sp
 
-from ...theory import balance, logit_scale, low_rank, minimal_rank
+from ...theory import balance, logit_scale, low_rank, minimal_rank, one_layer_collapse
 from ...theory.derivation import Setting
 from ...theory.symbols import integers, n, reals
 from ..claim import Claim
@@ -32,12 +32,11 @@ SUBOPTIMAL_DOMAIN = Domain(
 
 
 def _sample(rng: random.Random) -> Any:
-    numbers = {low_rank.m: rng.randint(2, 6), low_rank.L: rng.randint(2, 6), n: rng.randint(1, 3)}
-    return {
-        **numbers,
-        low_rank.alpha: sp.Rational(rng.randint(1, 12), 2),
-        low_rank.lam: sp.Rational(rng.randint(1, 9), 40),
-    }
+    """Small and large numbers, where the inequalities are nearly equalities."""
+    scale = sp.Rational(*rng.choice([(1, 5000), (1, 100), (1, 2), (3, 1), (8, 1)]))
+    decay = sp.Rational(*rng.choice([(1, 10000), (1, 40), (1, 1), (20, 1)]))
+    sizes = {low_rank.m: rng.choice([2, 3, 4, 60]), low_rank.L: rng.choice([2, 3, 4, 30]), n: rng.randint(1, 3)}
+    return {**sizes, low_rank.alpha: scale, low_rank.lam: decay}
 
 
 suboptimal_setting = Setting(SUBOPTIMAL_DOMAIN.ranges, (), _sample)
@@ -76,8 +75,34 @@ SUPERIORITY_DOMAIN = Domain(
 )
 superiority_setting = minimal_rank.Superiority.setting(SUPERIORITY_DOMAIN.ranges)
 
+ONE_LAYER_DOMAIN = Domain(
+    (
+        Parameter(balance.K, integers(2), "number of classes", sampled_to=5),
+        Parameter(n, integers(1), "samples a class", sampled_to=3),
+        Parameter(one_layer_collapse.d, integers(1), "width", sampled_to=6),
+        DECAY,
+        Parameter(one_layer_collapse.omega, POSITIVE, "n^(-1/2)"),
+        Parameter(one_layer_collapse.s, POSITIVE, "singular value of both factors"),
+    ),
+    (one_layer_collapse.d >= balance.K,),
+)
+one_layer_setting = one_layer_collapse.setting(ONE_LAYER_DOMAIN.ranges)
+
 
 # ---- simulation
+def simulate_one_layer(values: Mapping[str, Any], seed: int) -> Comparison:
+    """The least loss of many minimisations, with decays up to the largest, beside neural collapse of the best scale."""
+    from ...numerics import minimisation
+
+    classes, per_class = values["K"], values["n"]
+    decay = random.Random(seed).uniform(0.05, 0.95) / (classes * per_class**0.5)
+    model = model_of(classes, per_class, 2 * classes, 1, decay)
+    found = minimisation.global_minimum(model, seed, starts=6)
+    _, least = logit_scale.Scaled(logit_scale.simplex(classes), 1, per_class, Fraction(decay)).floats
+    others = found.value.losses.flatten().tolist()
+    return Comparison([float(found.stats.loss)], [least], 1e-8, others, found.converged)
+
+
 def simulate_suboptimal(values: Mapping[str, Any], seed: int) -> Comparison:
     """The objective of the model at neural collapse beside the formula for pairs of the same scale, K even or odd."""
     classes, depth, per_class = 2 * values["m"] + seed % 2, values["L"], values["n"]
@@ -198,4 +223,21 @@ CLAIMS = (
         "positive. The paper says q_K <= 2. For K = 2 the least rank is 1, by [[1, -1], [-1, 1]]; the zero matrix "
         "has no gaps.",
     ),
+)
+
+ONE_LAYER = Claim(
+    "tightframe/one-layer-collapse",
+    "With one layer neural collapse is a global minimum at every lam < 1/(K n^(1/2))",
+    Kind.OPTIMUM,
+    one_layer_collapse.statement(),
+    one_layer_setting,
+    ONE_LAYER_DOMAIN,
+    lambda: one_layer_collapse.collapse_is_optimal(one_layer_setting),
+    simulate_one_layer,
+    Verdict.PROVED,
+    notes="The other side of garrod2025/dnc-suboptimal, L = 1, for every K. At the critical scale, lam n^(1/2) = "
+    "1/(e^alpha + K - 1) (garrod2025/dnc-scale), the gradient in the logits is -lam n^(-1/2) (I - 1 1^T / K) Y. By the "
+    "lemma the objective is at least a constant plus the function that is minimised here, with equality at neural "
+    "collapse of that scale, s^2 = alpha n^(1/2).",
+    lemmas=(one_layer_collapse.LEMMA,),
 )
