@@ -50,6 +50,7 @@ EXPERIMENTS = {
     "minority-collapse": "dang2023.phase_diagram",
     "dang2023-synthetic": "dang2023.synthetic",
     "garrod2025-figure1": "garrod2025.figure1",
+    "optimality-map": "garrod2025.optimality_map",
 }
 
 

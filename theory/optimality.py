@@ -9,12 +9,13 @@ that of a witness from above, both in ball arithmetic, and the witness is attain
 - zero is better beyond the lam at which both have the loss log K;
 - optimal below it for L = 1, where the problem in the logits is convex, with nuclear norm; and for K = 2, where logits
   projected on the simplex have rank one, and log(1 + e^(-x)) is convex in x^2;
-- else only what a witness shows. None found proves nothing.
+- else only what a witness shows. None found proves nothing. A witness is one of the structures below, or factors that a
+  search has found, rounded to rationals: `beats_collapse`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,6 +30,7 @@ BITS = 64  # of a comparison
 MOST_CLASSES = 12  # for which every number of pairs is tried
 CELL = Fraction(9, 10)  # ratio of the ends of the intervals of lam that are decided as one
 MOST_HALVINGS = 4  # of such an interval
+CROSSING = Fraction(1, 10**9)  # relative, of where a decision changes
 LEAST = Fraction(1, 10**4)  # of the largest lam that is looked at, where nothing is known of all small lam
 
 
@@ -46,6 +48,17 @@ class Between(NamedTuple):
     low: float
     high: float
     decision: Decision
+
+
+class Factors(NamedTuple):
+    """Rational W_L = ``last`` (K x r), W_l = diag(``between``) for l < L, and H_1 = ``features`` (r x K) kron 1_n^T.
+
+    Padded with zeros they fit every width from r.
+    """
+
+    last: Sequence[Sequence[Fraction]]
+    between: Sequence[Fraction]
+    features: Sequence[Sequence[Fraction]]
 
 
 UNDECIDED = Decision(None)
@@ -110,6 +123,69 @@ def _values(classes: int, depth: int, per_class: int, decay: Fraction) -> Iterat
             continue
 
 
+# ---- factors that a search has found
+def factors_loss(factors: Factors, depth: int, per_class: int, decay: Fraction) -> flint.arb:
+    """The loss of rational factors, cross-entropy and decay terms: of balanced ones, that of their logits.
+
+    Nothing is assumed of them but their shapes, so that it bounds the least loss from above.
+
+    Raises:
+        ValueError: if the shapes do not fit, or L and n are no integers from 1, or lam is not > 0.
+
+    Examples:
+        >>> both = Factors([[Fraction(1)], [Fraction(-1)]], [Fraction(1)], [[Fraction(1), Fraction(-1)]])
+        >>> round(float(factors_loss(both, 2, 1, Fraction(1, 10))), 12)  # log(1 + e^(-2)) + (2 + 1 + 2)/20
+        0.376928011043
+    """
+    import flint
+
+    last, between, features = factors
+    classes, rank = len(last), len(between)
+    if any(len(row) != rank for row in last) or len(features) != rank or any(len(row) != classes for row in features):
+        raise ValueError(f"expected factors of {classes} classes and {rank} singular values")
+    check_classes(classes)
+    for name, number in (("depth L", depth), ("number of samples a class n", per_class)):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise ValueError(f"expected the {name} to be an integer from 1, got {number!r}")
+    if not decay > 0:
+        raise ValueError(f"expected the decay to be > 0, got {decay}")
+    with flint.ctx.workprec(2 * BITS):
+        below = [[root ** (depth - 1) * entry for entry in row] for root, row in zip(between, features, strict=True)]
+        total = flint.arb(0)
+        for label in range(classes):
+            column = [sum((a * row[label] for a, row in zip(line, below, strict=True)), Fraction(0)) for line in last]
+            wrong = (ball(entry - column[label]).exp() for k, entry in enumerate(column) if k != label)
+            total += sum(wrong, flint.arb(0)).log1p() / classes
+        squares = _squared(last) + (depth - 1) * _squared([between]) + per_class * _squared(features)
+        return total + ball(decay * squares / 2)
+
+
+def _squared(rows: Sequence[Sequence[Fraction]]) -> Fraction:
+    return sum((entry**2 for row in rows for entry in row), Fraction(0))
+
+
+def beats_collapse(factors: Factors, depth: int, per_class: int, decay: Fraction) -> bool:
+    """Whether the loss of these factors is certified to be less than that of neural collapse of every scale, or zero.
+
+    False says nothing: neither that they are worse, nor that neural collapse is optimal.
+
+    Raises:
+        ValueError: as `factors_loss`.
+        ArithmeticError: if the best scale of neural collapse is not found.
+
+    Examples:
+        >>> one, none = [Fraction(1)], [Fraction(0)]
+        >>> pair = Factors([one, [Fraction(-1)], none], [Fraction(1)], [[Fraction(1), Fraction(-1), Fraction(0)]])
+        >>> beats_collapse(pair, 2, 1, Fraction(1, 10)), beats_collapse(pair, 2, 1, Fraction(1))
+        (False, False)
+    """
+    import flint
+
+    found = factors_loss(factors, depth, per_class, decay)
+    with flint.ctx.workprec(2 * BITS):
+        return bool(found < Scaled(simplex(len(factors.last)), depth, per_class, decay).best(BITS)[1])
+
+
 # ---- all lam
 def largest_decay(classes: int, depth: int, per_class: int, bits: int) -> Enclosure:
     """The largest lam at which neural collapse has a critical scale; for L = 1 there is none at it.
@@ -120,7 +196,7 @@ def largest_decay(classes: int, depth: int, per_class: int, bits: int) -> Enclos
     Examples:
         >>> low, high = largest_decay(6, 2, 1, 64)
         >>> round(float(low), 12), float(high - low) < 1e-18
-        (0.114009022486, True)
+        (0.129603043988, True)
         >>> largest_decay(4, 1, 9, 64)
         (Fraction(1, 12), Fraction(1, 12))
     """
@@ -159,15 +235,23 @@ def all_decays(classes: int, depth: int, per_class: int) -> tuple[Decision, tupl
         same = pairs(classes)
         decision = Decision(True, same.name, same.rank)
         return decision, (Between(0.0, top, decision),)
-    below, above = _even(classes, depth, per_class, low)
+    below, above = even_with_zero(classes, depth, per_class)
     last = Between(float(above), top, ZERO)
     if classes == 2:
         return Decision(False), (Between(0.0, float(below), Decision(False)), last)
     return UNDECIDED, (*_cells(classes, depth, per_class, below), last)
 
 
-def _even(classes: int, depth: int, per_class: int, high: Fraction) -> Enclosure:
-    """Two lam, close to each other: at the first neural collapse beats zero, at the second, and beyond, zero wins."""
+def even_with_zero(classes: int, depth: int, per_class: int) -> Enclosure:
+    """Two lam, close to each other: at the first neural collapse beats zero, at the second, and beyond, zero wins.
+
+    Examples:
+        >>> round(float(even_with_zero(6, 1, 1)[0]), 9), round(float(even_with_zero(2, 2, 1)[1]), 9)
+        (0.166666667, 0.253924883)
+    """
+    high = largest_decay(classes, depth, per_class, BITS)[0]
+    if depth == 1:
+        return largest_decay(classes, depth, per_class, BITS)
     low = high / 2
     while decide_zero(classes, depth, per_class, low):
         low /= 2
@@ -177,6 +261,29 @@ def _even(classes: int, depth: int, per_class: int, high: Fraction) -> Enclosure
             high = middle
         else:
             low = middle
+    return low, high
+
+
+def crossing(classes: int, depth: int, per_class: int, low: Fraction, high: Fraction) -> Enclosure:
+    """Where between two lam a structure begins, or ceases, to be better: its ends have one decision, and another.
+
+    The first lam that is returned has the decision of ``low``, the second that of ``high``, as far as it is decided.
+    Beyond a crossing with what is undecided lies no proof that neural collapse is optimal.
+
+    Raises:
+        ValueError: if both decisions are the same.
+
+    Examples:
+        >>> round(float(crossing(4, 2, 1, Fraction(1, 100), Fraction(1, 20))[0]), 9)
+        0.011760498
+    """
+    first, last = (decide(classes, depth, per_class, decay) for decay in (low, high))
+    if first.suboptimal == last.suboptimal:
+        raise ValueError("expected two decays with different decisions")
+    while high - low > high * CROSSING:
+        middle = (low + high) / 2
+        found = decide(classes, depth, per_class, middle)
+        low, high = (middle, high) if found.suboptimal == first.suboptimal else (low, middle)
     return low, high
 
 
