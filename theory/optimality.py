@@ -7,13 +7,15 @@ that of a witness from above, both in ball arithmetic, and the witness is attain
 - suboptimal for every lam, if K >= 4 and L >= 3, or K >= 6 and L = 2: pairs of the same scale are better
   (Garrod and Keating 2025, theorem 1);
 - zero is better beyond the lam at which both have the loss log K;
-- optimal below it for L = 1, where the problem in the logits is convex, with nuclear norm; and for K = 2, where logits
-  projected on the simplex have rank one, and log(1 + e^(-x)) is convex in x^2;
+- optimal below it for L = 1 (`one_layer_collapse`); and for K = 2, where logits projected on the simplex have rank one,
+  sigma^2 is half the sum of the squared gaps, and log(1 + e^(-x)) is convex in x^2: equal gaps are best (a proof on
+  paper, with the Schatten lemma);
 - else only what a witness shows. None found proves nothing.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
@@ -120,7 +122,7 @@ def largest_decay(classes: int, depth: int, per_class: int, bits: int) -> Enclos
     Examples:
         >>> low, high = largest_decay(6, 2, 1, 64)
         >>> round(float(low), 12), float(high - low) < 1e-18
-        (0.114009022486, True)
+        (0.129603043988, True)
         >>> largest_decay(4, 1, 9, 64)
         (Fraction(1, 12), Fraction(1, 12))
     """
@@ -128,11 +130,9 @@ def largest_decay(classes: int, depth: int, per_class: int, bits: int) -> Enclos
 
     check_classes(classes)
     with flint.ctx.workprec(bits + 64):
-        if depth == 1:
-            root = Fraction(per_class).numerator ** 0.5
-            if round(root) ** 2 == per_class:
-                exact = Fraction(1, classes * round(root))
-                return exact, exact
+        root = math.isqrt(per_class)
+        if depth == 1 and root**2 == per_class:
+            return Fraction(1, classes * root), Fraction(1, classes * root)
         q = ball(Fraction(depth - 1, depth + 1))
         scale = q + (q * (classes - 1) * (-q).exp()).lambertw()
         top = scale**q if depth > 1 else flint.arb(1)
