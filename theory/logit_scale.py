@@ -145,7 +145,7 @@ class Scaled:
         >>> import flint
         >>> dnc = Scaled(simplex(6), 2, 1, Fraction(1, 200))
         >>> [round(float(t), 6) for t in dnc.critical(64)], round(float(dnc.best(64)[1]), 8)
-        ([2.7e-05, 4.942018], 0.13604276)
+        ([2.7e-05, 5.874577], 0.13604276)
     """
 
     def __init__(self, structure: Structure, depth: int, per_class: int, decay: Fraction) -> None:

@@ -163,7 +163,7 @@ class Structure:
         if not self.paired:
             found |= {"sum of k": (ones(K), k, one), "sum of j": (ones(K), j, one)}
         else:
-            e = self.unit("E")
+            e = self.unit("e")
             found |= {"partner": (p, p, one), "no own partner": (p, k, zero), "no partners": (j, p, zero)}
             found |= {"k not last": (e, k, zero), "p not last": (e, p, zero), "j not last": (e, j, zero)}
         products = tuple(
@@ -172,7 +172,7 @@ class Structure:
         )
         if not self.paired:
             return products
-        F, G, e = self.differences, self.single, self.unit("E")
+        F, G, e = self.differences, self.single, self.unit("e")
         return (
             *products,
             Hypothesis("partners", Equal(F * k, (k - p) / 2), "k and p are a pair"),
@@ -197,7 +197,7 @@ class Structure:
 
         if not self.paired:
             return {"gap": gap(j, k, alpha)}
-        last = self.unit("E")
+        last = self.unit("e")
         return {
             "gap": gap(j, k, beta),
             "gap to the partner": gap(self.unit("p"), k, 2 * beta),
@@ -281,7 +281,7 @@ class Structure:
             "Y": sp.Matrix.hstack(*[identity] * root**2),
             "F": blocks,
             "G": last * last.T,
-            "E": last,
+            "e": last,
             "p": identity[:, 1],
         }
         matrices |= {"k": identity[:, 0], "j": identity[:, 2 if self.paired else 1]}

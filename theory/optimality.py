@@ -7,14 +7,16 @@ that of a witness from above, both in ball arithmetic, and the witness is attain
 - suboptimal for every lam, if K >= 4 and L >= 3, or K >= 6 and L = 2: pairs of the same scale are better
   (Garrod and Keating 2025, theorem 1);
 - zero is better beyond the lam at which both have the loss log K;
-- optimal below it for L = 1, where the problem in the logits is convex, with nuclear norm; and for K = 2, where logits
-  projected on the simplex have rank one, and log(1 + e^(-x)) is convex in x^2;
+- optimal below it for L = 1 (`one_layer_collapse`); and for K = 2, where logits projected on the simplex have rank one,
+  sigma^2 is half the sum of the squared gaps, and log(1 + e^(-x)) is convex in x^2: equal gaps are best (a proof on
+  paper, with the Schatten lemma);
 - else only what a witness shows. None found proves nothing. A witness is one of the structures below, or factors that a
   search has found, rounded to rationals: `beats_collapse`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cache
@@ -204,11 +206,9 @@ def largest_decay(classes: int, depth: int, per_class: int, bits: int) -> Enclos
 
     check_classes(classes)
     with flint.ctx.workprec(bits + 64):
-        if depth == 1:
-            root = Fraction(per_class).numerator ** 0.5
-            if round(root) ** 2 == per_class:
-                exact = Fraction(1, classes * round(root))
-                return exact, exact
+        root = math.isqrt(per_class)
+        if depth == 1 and root**2 == per_class:
+            return Fraction(1, classes * root), Fraction(1, classes * root)
         q = ball(Fraction(depth - 1, depth + 1))
         scale = q + (q * (classes - 1) * (-q).exp()).lambertw()
         top = scale**q if depth > 1 else flint.arb(1)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ...theory.optimality import Decision, Factors
 
 OPTIMAL, SUBOPTIMAL, UNDECIDED = "optimal (proved)", "suboptimal (certified)", "undecided"
+CONVEX = "tightframe/one-layer-collapse"
+TWO_CLASSES = "two classes: convexity in the squared gap, on paper"
 CONTRADICTION = "a search ends below DNC where DNC is proved optimal"
 MOST_RUNS = 10**5  # starts, of all cells
 MOST_CLASSES, MOST_DEPTH = 40, 40
@@ -142,11 +144,11 @@ def _cell(per_class: int, depth: int, decay: Fraction, logits: Tensor, found: di
     scale, least = logit_scale.Scaled(logit_scale.simplex(classes), depth, per_class, decay).floats
     factors = rational_factors(logits, found["rank"], depth, per_class)
     certified = factors is not None and optimality.beats_collapse(factors, depth, per_class, decay)
-    status, witness, rank = _status(decision, certified, found["rank"])
+    status, shown_by, rank = _status(decision, certified, found["rank"], depth)
     return {
         "lam": float(decay),
         "status": status,
-        "witness": witness,
+        "shown_by": shown_by,
         "witness_rank": rank,
         "dnc_loss": least,
         "dnc_scale": scale,
@@ -160,10 +162,10 @@ def _cell(per_class: int, depth: int, decay: Fraction, logits: Tensor, found: di
     }
 
 
-def _status(decision: Decision, certified: bool, rank: int) -> tuple[str, str | None, int | None]:
-    """The status, with what shows it: a structure of theory, or the one that the search found."""
+def _status(decision: Decision, certified: bool, rank: int, depth: int) -> tuple[str, str | None, int | None]:
+    """The status, what shows it, and the rank of a better structure: one of theory, or the one that a search found."""
     if decision.suboptimal is False:
-        return OPTIMAL, None, None
+        return OPTIMAL, CONVEX if depth == 1 else TWO_CLASSES, None
     if decision.suboptimal:
         return SUBOPTIMAL, decision.witness, decision.rank
     return (SUBOPTIMAL, "found", rank) if certified else (UNDECIDED, None, None)
@@ -208,6 +210,7 @@ def summary(numbers: Numbers) -> list[str]:
     return [
         *lines,
         "O optimal (proved), S suboptimal (certified), Z so by zero, U undecided; rank and loss of the best found;",
+        "O for K = 2 and L > 1 is a proof on paper, of convexity in the squared gap;",
         "* found to be better than DNC, and not certified; ? the search did not converge",
         f"{len(every)} cells: {counts}",
         f"search converged in {sum(c['certain'] for c in every)}; below DNC in {len(below)} of them, "
