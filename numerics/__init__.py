@@ -7,7 +7,7 @@ the package does not import torch.
 >>> from tightframe import numerics
 >>> numerics.__all__
 ['columns', 'deep_linear', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'lbfgs', 'linalg', 'losses',
- 'minimisation', 'models', 'shapes', 'solution', 'statistics']
+ 'low_rank', 'minimisation', 'models', 'shapes', 'solution', 'statistics']
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         lbfgs,
         linalg,
         losses,
+        low_rank,
         minimisation,
         models,
         shapes,
@@ -47,6 +48,7 @@ __all__ = [
     "lbfgs",
     "linalg",
     "losses",
+    "low_rank",
     "minimisation",
     "models",
     "shapes",

@@ -8,7 +8,9 @@ whose first K vectors are the normalised classes, the coordinates of H are
 
 those of T and 1^T vanish outside the first K, and min(d, N - K) columns L are enough, as R = L Q^T for some Q with
 orthonormal columns. Gradient descent, with momentum or without, maps L by matrices from the left, so that H is
-recovered at any iteration. With R = 0 only K columns are left, and then any loss l has the same coordinates.
+recovered at any iteration. With R = 0 only K columns are left, and then any loss l has the same coordinates. That is so
+along every descent from a collapsed start, as equal samples have equal gradients, and at every critical point: given W
+and b, the samples of a class minimise the same strictly convex function.
 """
 
 from __future__ import annotations

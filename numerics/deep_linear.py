@@ -81,6 +81,28 @@ class Factors:
         bias = None if self.bias is None else function(self.bias)
         return Factors(tuple(function(weight) for weight in self.weights), function(self.features), bias)
 
+    def widened(self, widths: tuple[int, ...]) -> Factors:
+        """The same point with zero units up to widths (d_1, ..., d_M): f is the same, and zero units have no gradient.
+
+        So they stay zero in descent, and models of several widths run in one batch, exactly. Raises ValueError for
+        widths below those of the factors.
+
+        >>> import torch
+        >>> from tightframe.numerics.deep_linear import Factors
+        >>> factors = Factors((torch.ones(3, 2), torch.ones(2, 3)), torch.ones(2, 5)).widened((4, 4))
+        >>> [tuple(tensor.shape) for tensor in factors.tensors], bool((factors.product[:, 2:] == 0).all())
+        ([(4, 4), (2, 4), (4, 5)], True)
+        """
+        own = tuple(weight.shape[-1] for weight in self.weights)
+        if len(widths) != len(own) or any(new < old for new, old in zip(widths, own, strict=True)):
+            raise ValueError(f"expected M = {len(own)} widths of at least {own}, got {widths}")
+        more = [new - old for new, old in zip(widths, own, strict=True)]
+        pad = torch.nn.functional.pad
+        weights = [
+            pad(w, (0, here, 0, above)) for w, here, above in zip(self.weights, more, [*more[1:], 0], strict=True)
+        ]
+        return Factors(tuple(weights), pad(self.features, (0, 0, 0, more[0])), self.bias)
+
 
 def _positive(name: str, number: object) -> float:
     if not isinstance(number, int | float) or isinstance(number, bool) or not math.isfinite(number) or number <= 0:

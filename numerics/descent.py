@@ -1,7 +1,8 @@
 """Gradient descent with momentum on deep linear models, many runs at once, by hand-written gradients.
 
 The iteration is that of torch.optim.SGD with the decays inside the loss: V <- momentum V + grad f, x <- x - rate V,
-with V = 0 before the first step. With the squared error it runs in K + min(d, N - K) columns, exactly: see `columns`.
+with V = 0 before the first step. With the squared error it runs in K + min(d, N - K) columns, with any loss from a
+collapsed start in K, exactly: see `columns`. Runs of several widths share a batch by `Factors.widened`.
 Statistics along a run are one batch over its checkpoints.
 """
 
@@ -9,20 +10,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .columns import Columns, reduced_columns
 from .deep_linear import DeepLinearUFM, Factors, value_and_gradient
-from .linalg import svd
+from .linalg import keep_and_add, one_thread, prepared_product, prepared_update, svd
 from .shapes import check_finite, check_scale, check_size
 from .solution import Result, Solution
 
-__all__ = ["Checkpoints", "DescentStats", "gradient_descent", "measured_descent"]
+__all__ = ["Checkpoints", "CriticalStats", "DescentStats", "gradient_descent", "measured_descent", "until_critical"]
 
 CHUNK = 2**18  # numbers in a batch of measured checkpoints, 2 MiB in float64: the size of a cache; measured best
+LARGE = 2**16  # numbers in a matrix, above which threads may help
 TOLERANCE = 1e-6  # of the scaled gradient norm: f is within about 1e-12 f_0 of a critical value
 
 
@@ -119,8 +126,8 @@ def gradient_descent(
     >>> solution.value.iterations.tolist(), [f"{x:.6f}" for x in model.objective(solution.value.factors).tolist()]
     ([0, 1000, 2000, 3000], ['0.911042', '0.037424', '0.037422', '0.037422'])
     """
-    engine = _Engine(model, start, iterations, rate, momentum, record, decays)
-    (checkpoints,) = engine.run(len(engine.kept))
+    engine, kept = _Engine(model, start, rate, momentum, decays), _kept(iterations, record)
+    (checkpoints,) = engine.run(kept, len(kept))
     return Solution(checkpoints, *engine.outcome(tolerance))
 
 
@@ -147,13 +154,95 @@ def measured_descent(
     >>> [f"{x:.1e}" for x in solution.value["NC1"].tolist()]
     ['4.1e+00', '2.6e-03', '6.0e-06']
     """
-    engine = _Engine(model, start, iterations, rate, momentum, record, decays)
+    engine, kept = _Engine(model, start, rate, momentum, decays), _kept(iterations, record)
     measured = [
         {"iterations": chunk.iterations, **{name: values.clone() for name, values in measure(chunk).items()}}
-        for chunk in engine.run(engine.rows)
+        for chunk in engine.run(kept, engine.rows)
     ]
     value = {name: torch.cat([each[name] for each in measured]) for name in measured[0]}
     return Solution(value, *engine.outcome(tolerance))
+
+
+@dataclass(frozen=True, eq=False)
+class CriticalStats:
+    """For every run (...): f and the scaled gradient norm at its end, whether that is small, and its iterations."""
+
+    loss: Tensor
+    gradient_norm: Tensor
+    converged: Tensor
+    iterations: Tensor
+
+
+def until_critical(
+    model: DeepLinearUFM,
+    start: Factors,
+    rate: float,
+    momentum: float = 0.0,
+    decays: Tensor | None = None,
+    tolerance: float = TOLERANCE,
+    limit: int = 10**6,
+    every: int = 200,
+) -> Solution[Factors, CriticalStats]:
+    """The points where gradient descent ends: a run stops once its scaled gradient norm is at most `tolerance`.
+
+    That is looked at after every `every` iterations. Neither a number of iterations nor a loss that stands still says
+    that a run has ended: with cross-entropy it may rest for long beside a saddle, and fall then. A run that is not
+    finite any more, or has made `limit` iterations, ends unconverged; runs that have ended cost nothing. Otherwise as
+    `gradient_descent`. Converged means that all are at critical points, not more: `low_rank` and `minimisation` say
+    which, and how good.
+
+    >>> from tightframe.numerics import descent, initialisers
+    >>> from tightframe.numerics.deep_linear import DeepLinearUFM
+    >>> model = DeepLinearUFM((4,) * 3, widths=5, depth=2, decays=0.02, loss="ce")
+    >>> start = initialisers.gaussian(model, seed=0, scale=0.5, batch=(2,))
+    >>> solution = descent.until_critical(model, start, rate=0.5)
+    >>> solution.converged, [f"{loss:.8f}" for loss in solution.stats.loss.tolist()]
+    (True, ['0.27563924', '0.27563924'])
+    """
+    check_scale("tolerance", tolerance)
+    check_size("limit", limit, least=0)
+    check_size("every", every)
+    engine = _Engine(model, start, rate, momentum, decays)
+    batch, columns = engine.batch, engine.columns
+    with torch.no_grad():
+        engine, made = engine.flat(), 0
+        ends = [tensor.clone() for tensor in engine.tensors]
+        runs = torch.arange(math.prod(batch), device=engine.state.device)
+        loss, norm = engine.measure()
+        iterations = torch.zeros_like(runs)
+        while True:
+            value, size = engine.measure()
+            loss[runs], norm[runs], iterations[runs] = value, size, made
+            goes_on = ~(size <= tolerance) & torch.isfinite(value) & (made < limit)
+            if not bool(goes_on.all()):
+                for end, tensor in zip(ends, engine.tensors, strict=True):
+                    end[runs] = tensor
+                engine, runs = engine.restricted(goes_on), runs[goes_on]
+            if not len(runs):
+                break
+            step = min(every, limit - made)
+            engine.advance(step)
+            made += step
+    point = Checkpoints(iterations, *_unflattened(ends, batch, model), columns).factors
+    converged = norm <= tolerance
+    stats = CriticalStats(*(each.reshape(batch) for each in (loss, norm, converged, iterations)))
+    return Solution(point, Result.CONVERGED if bool(converged.all()) else Result.NOT_CONVERGED, stats)
+
+
+def _unflattened(
+    tensors: list[Tensor], batch: tuple[int, ...], model: DeepLinearUFM
+) -> tuple[tuple[Tensor, ...], Tensor, Tensor | None]:
+    """W_1, ..., W_M, the coordinates and the bias, of runs (...)."""
+    shaped = [tensor.reshape(*batch, *tensor.shape[-2:]) for tensor in tensors]
+    return tuple(shaped[: model.depth]), shaped[model.depth], shaped[-1] if model.bias else None
+
+
+def _kept(iterations: int, record: int | None) -> list[int]:
+    """The iterations that are checkpoints."""
+    check_size("iterations", iterations, least=0)
+    if record is not None:
+        check_size("record", record)
+    return sorted({*range(0, iterations, record or max(iterations, 1)), iterations})
 
 
 class _Engine:
@@ -163,18 +252,13 @@ class _Engine:
         self,
         model: DeepLinearUFM,
         start: Factors,
-        iterations: int,
         rate: float,
         momentum: float,
-        record: int | None,
         decays: Tensor | None,
     ) -> None:
         model.check(start)
-        check_size("iterations", iterations, least=0)
         check_scale("rate", rate)
         check_scale("momentum", momentum)
-        if record is not None:
-            check_size("record", record)
         for number, tensor in enumerate(start.tensors):
             check_finite(f"tensor {number} of the start", tensor)
         self.model, self.rate, self.momentum = model, rate, momentum
@@ -187,8 +271,7 @@ class _Engine:
             self.columns, values = reduced_columns(model.class_counts, encoding, start.features)
         else:
             self.columns, values = model.columns(start.features)
-        self.kept = sorted({*range(0, iterations, record or max(iterations, 1)), iterations})
-        self.finite_until = -1
+        self.finite_until, self.last = -1, 0
         # one matrix after the other, each for all runs, so that every matrix of every run is contiguous
         tensors = replace(start, features=values).tensors
         self.shapes = [torch.Size((*batch, *tensor.shape[-2:])) for tensor in tensors]
@@ -209,23 +292,62 @@ class _Engine:
         """As many checkpoints as fit a cache."""
         return max(1, CHUNK // self.state.numel())
 
-    def run(self, rows: int) -> Iterator[Checkpoints]:
+    def run(self, checkpoints: list[int], rows: int) -> Iterator[Checkpoints]:
         """Makes all iterations; yields the checkpoints, `rows` at a time, in a buffer that is used again."""
         with torch.no_grad():
-            step, now = self._stepper(), 0
-            buffer = self.state.new_empty(min(rows, len(self.kept)), self.state.numel())
-            for first in range(0, len(self.kept), rows):
-                kept = self.kept[first : first + rows]
+            now, self.last = 0, checkpoints[-1]
+            buffer = self.state.new_empty(min(rows, len(checkpoints)), self.state.numel())
+            for first in range(0, len(checkpoints), rows):
+                kept = checkpoints[first : first + rows]
                 states = buffer[: len(kept)]
                 for row, target in zip(states, kept, strict=True):
-                    for _ in range(target - now):
-                        step()
+                    self.advance(target - now)
                     now = target
                     row.copy_(self.state)
                 self._watch(states, kept)
                 point = self.point(self.views(states, (len(kept),), self.batch))
                 index = torch.tensor(kept, device=states.device)
                 yield Checkpoints(index, point.weights, point.features, point.bias, self.columns)
+
+    def advance(self, iterations: int) -> None:
+        """Makes so many iterations. Outside autograd."""
+        small = max(shape[-2:].numel() for shape in self.shapes) <= LARGE
+        # a run that diverges is a result
+        with np.errstate(over="ignore", invalid="ignore"), one_thread() if small else nullcontext():
+            for step in self._steppers:
+                for _ in range(iterations):
+                    step()
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """The factors and the bias, (*batch, rows, columns), as they are now: views of the state."""
+        return self.views(self.state, (), self.batch)
+
+    def measure(self) -> tuple[Tensor, Tensor]:
+        """The loss and the scaled gradient norm (*batch) now."""
+        value, gradient = value_and_gradient(self.point(self.tensors), self.columns, self.decays)
+        return value, self.model.gradient_norm(_in_samples(gradient, self.columns), self.decays)
+
+    def flat(self) -> _Engine:
+        """The same runs in a batch of one dimension, in the same memory."""
+        total = math.prod(self.batch)
+        decays = self.decays.expand(*self.batch, -1).reshape(total, -1)
+        return self._with((total,), decays, self.state, self.velocity)
+
+    def restricted(self, runs: Tensor) -> _Engine:
+        """Those runs alone, as they are; of a flat engine, and a mask of its runs."""
+        parts = [
+            torch.cat([view[runs].reshape(-1) for view in self.views(flat, (), self.batch)])
+            for flat in (self.state, self.velocity)
+        ]
+        return self._with((int(runs.sum()),), self.decays[runs], *parts)
+
+    def _with(self, batch: tuple[int, ...], decays: Tensor, state: Tensor, velocity: Tensor) -> _Engine:
+        other = copy(self)
+        other.__dict__.pop("_steppers", None)
+        other.batch, other.decays, other.state, other.velocity = batch, decays, state, velocity
+        other.shapes = [torch.Size((*batch, *shape[-2:])) for shape in self.shapes]
+        return other
 
     def _watch(self, states: Tensor, kept: list[int]) -> None:
         """Notes the last checkpoint that is finite; a state that is not finite never becomes so again."""
@@ -236,69 +358,100 @@ class _Engine:
             self.finite_until = kept[finite.index(False) - 1]
 
     def outcome(self, tolerance: float) -> tuple[Result, DescentStats]:
-        point = self.point(self.views(self.state, (), self.batch))
-        value, gradient = value_and_gradient(point, self.columns, self.decays)
-        norm = self.model.gradient_norm(_in_samples(gradient, self.columns), self.decays)
+        value, norm = self.measure()
         converged = bool((norm <= tolerance).all())
-        stats = DescentStats(self.kept[-1], value, norm, self.finite_until)
+        stats = DescentStats(self.last, value, norm, self.finite_until)
         return Result.CONVERGED if converged else Result.NOT_CONVERGED, stats
 
-    def _stepper(self) -> Callable[[], None]:
-        """One iteration, in place. The products are those of `value_and_gradient`, into tensors made once."""
-        model, columns, momentum = self.model, self.columns, self.momentum
-        depth, single = model.depth, math.prod(self.batch) == 1
-        batch = () if single else (math.prod(self.batch),)
-        point, velocity = self.views(self.state, (), batch), self.views(self.velocity, (), batch)
-        weights, values, v_weights, v_values = point[:depth], point[depth], velocity[:depth], velocity[depth]
-        multiply, accumulate = (torch.mm, Tensor.addmm_) if single else (torch.bmm, Tensor.baddbmm_)
+    @cached_property
+    def _steppers(self) -> list[Callable[[], None]]:
+        """One iteration, in place, of as many runs as fit a cache; of all runs on a device without much of one."""
+        total = math.prod(self.batch)
+        most = max(1, CHUNK * total // self.state.numel()) if self.state.is_cpu else total
+        parts = math.ceil(total / most)
+        edges = [total * part // parts for part in range(parts + 1)]
+        return [self._stepper(slice(*ends)) for ends in pairwise(edges)]
+
+    def _stepper(self, runs: slice) -> Callable[[], None]:
+        """The products are those of `value_and_gradient`, into tensors made once.
+
+        With momentum they are added to the velocity. Without, they go straight into the state, every matrix read for
+        the last time before it changes: a third of the memory traffic.
+        """
+        model, columns, rate, moving = self.model, self.columns, self.rate, self.momentum > 0
+        depth, total = model.depth, math.prod(self.batch)
+
+        def part(flat: Tensor) -> list[Tensor]:
+            views = self.views(flat, (), (total,))
+            return [view[0] for view in views] if total == 1 else [view[runs] for view in views]
+
+        point, whole = part(self.state), runs == slice(0, total)
+        weights, values = point[:depth], point[depth]
+        batch = values.shape[:-2]
         lefts = [weights[-1]] * depth
         for m in range(depth - 2, -1, -1):
             lefts[m] = values.new_empty(*batch, model.outputs, weights[m].shape[-1])
         rights = [torch.empty_like(left) for left in lefts]
         outputs = values.new_empty(*batch, model.outputs, values.shape[-1])
-        transposed = [tensor.mT for tensor in (*weights, values)]
-        lefts_t = [left.mT for left in lefts]
-        share, squared = 1 / model.samples, model.loss == "mse"
-        targets = columns.targets.expand_as(outputs)
+        scratch = values.new_empty(max(tensor.numel() for tensor in point))
+        decays = self._decays(runs)
+        first = decays[0]
+        common = first if isinstance(first, float) and all(decay is first for decay in decays) else None
+        # What takes the gradient, and how much of itself it keeps.
+        takers = part(self.velocity) if moving else point
+        keeps = [self.momentum if moving else 1 - rate * decay for decay in decays]
+
+        def update(m: int, left: Tensor, right: Tensor) -> Callable[[], object]:
+            return prepared_update(takers[m], keeps[m], left, right, scratch[: point[m].numel()].view_as(point[m]))
+
+        squared, share = model.loss == "mse", (1 if moving else -rate) / model.samples
+        shift = (-share * columns.targets).expand_as(outputs)
         roots = columns.roots.unsqueeze(-1).expand(*batch, -1, 1)
-        decay = self._decay_terms(batch)
+        forward = [prepared_product(lefts[m + 1], weights[m], lefts[m]) for m in range(depth - 2, -1, -1)]
+        forward.append(prepared_product(lefts[0], values, outputs))
+        features = update(depth, lefts[0].mT, outputs)
+        if depth == 1 and moving:
+            backward = [update(0, outputs, values.mT), features]
+        else:
+            backward = [prepared_product(outputs, values.mT, rights[0]), features]
+            for m in range(depth - 1):
+                backward.append(prepared_product(rights[m], weights[m].mT, rights[m + 1]))
+                backward.append(update(m, lefts[m + 1].mT, rights[m]))
+            backward.append(partial(keep_and_add, takers[depth - 1], keeps[depth - 1], rights[-1]))
+        if model.bias:
+            backward.append(update(depth + 1, outputs, roots))
 
         def step() -> None:
-            for m in range(depth - 2, -1, -1):
-                multiply(lefts[m + 1], weights[m], out=lefts[m])
-            multiply(lefts[0], values, out=outputs)
+            for product in forward:
+                product()
             if model.bias:
                 outputs.add_(point[-1] * columns.roots)
-            error = outputs.sub_(targets) if squared else columns.residual(outputs)
-            if depth == 1:
-                accumulate(v_weights[0], error, transposed[1], beta=momentum, alpha=share)
+            # the residual, times what all products of it would be multiplied by
+            if squared:
+                torch.add(shift, outputs, alpha=share, out=outputs)
             else:
-                multiply(error, transposed[depth], out=rights[0])
-                for m in range(depth - 1):
-                    accumulate(v_weights[m], lefts_t[m + 1], rights[m], beta=momentum, alpha=share)
-                    multiply(rights[m], transposed[m], out=rights[m + 1])
-                v_weights[-1].mul_(momentum).add_(rights[-1], alpha=share)
-            accumulate(v_values, lefts_t[0], error, beta=momentum, alpha=share)
-            if model.bias:
-                accumulate(velocity[-1], error, roots, beta=momentum, alpha=share)
-            if isinstance(decay, float):
-                self.velocity.add_(self.state, alpha=decay)
-            else:
-                self.velocity.addcmul_(self.state, decay)
-            self.state.add_(self.velocity, alpha=-self.rate)
+                torch.mul(columns.residual(outputs), share, out=outputs)
+            for product in backward:
+                product()
+            if moving and common is not None and whole:
+                self.velocity.add_(self.state, alpha=common)
+                self.state.add_(self.velocity, alpha=-rate)
+            elif moving:
+                for taker, tensor, decay in zip(takers, point, decays, strict=True):
+                    taker.addcmul_(tensor, decay) if isinstance(decay, Tensor) else taker.add_(tensor, alpha=decay)
+                    tensor.add_(taker, alpha=-rate)
 
         return step
 
-    def _decay_terms(self, batch: tuple[int, ...]) -> float | Tensor:
-        """The decay of every entry of the state; one number where all have the same."""
-        first = float(self.decays.flatten()[0])
-        if not self.model.bias and bool((self.decays == first).all()):
-            return first
-        terms = torch.zeros_like(self.state)
-        lam = self.decays.expand(*self.batch, -1).reshape(*batch, -1, 1, 1)
-        for m, view in enumerate(self.views(terms, (), batch)[: self.model.depth + 1]):
-            view.copy_(lam[..., m, :, :].expand_as(view))
-        return terms
+    def _decays(self, runs: slice) -> list[float | Tensor]:
+        """The decay of every matrix: one number where all runs have the same, else one for each, (runs, 1, 1)."""
+        lam = self.decays.expand(*self.batch, -1).reshape(-1, self.model.depth + 1, 1, 1)[runs]
+        numbers = dict[float, float]()  # equal ones are one object
+        found: list[float | Tensor] = []
+        for each in lam.unbind(1):
+            first = float(each[0])
+            found.append(numbers.setdefault(first, first) if bool((each == first).all()) else each)
+        return [*found, 0.0] if self.model.bias else found
 
 
 def _in_samples(gradient: Factors, columns: Columns) -> Factors:

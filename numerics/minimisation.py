@@ -26,7 +26,18 @@ from .linalg import singular_values
 from .shapes import check_finite, check_scale, check_size, resolve_device
 from .solution import Result, Solution
 
-__all__ = ["Minima", "MinimisationStats", "Spectrum", "global_minimum", "minimise", "optimal_features", "spectrum"]
+__all__ = [
+    "Least",
+    "Minima",
+    "MinimisationStats",
+    "Spectrum",
+    "global_minimum",
+    "minimise",
+    "optimal_features",
+    "select_least",
+    "spectrum",
+    "starts_of_sizes",
+]
 
 TOLERANCE = 1e-10  # of the scaled gradient norm: a Newton step would gain about 1e-20 f_0
 ITERATIONS = 5000
@@ -311,44 +322,77 @@ def global_minimum(
     >>> found.result.value, found.value.hits.item(), found.value.spectrum.rank.item()
     ('converged', 4, 3)
     """
+    check_scale("rtol", rtol)
+    lam = model.decay_tensor(torch.zeros((), dtype=dtype, device=resolve_device(device)), decays)
+    start = starts_of_sizes(model, seed, starts, sizes, lam)
+    solution = minimise(model, start, lam, tolerance, iterations)
+    point, stats = solution.value, solution.stats
+    least = select_least(stats, rtol)
+    best = point.map(least.pick)
+    minima = Minima(
+        best,
+        spectrum(model, best, lam),
+        least.hits,
+        least.certain,
+        stats.loss,
+        spectrum(model, point, lam).rank,
+        stats.converged,
+    )
+    return Solution(minima, least.result, MinimisationStats(*map(least.pick, vars(stats).values())))
+
+
+@dataclass(frozen=True, eq=False)
+class Least:
+    """Which of S starts ended least, for each configuration (...), how many others did, and where that is certain."""
+
+    index: Tensor
+    hits: Tensor
+    certain: Tensor
+
+    @property
+    def result(self) -> Result:
+        """Converged where every configuration is certain."""
+        return Result.CONVERGED if bool(self.certain.all()) else Result.NOT_CONVERGED
+
+    def pick(self, tensor: Tensor) -> Tensor:
+        """What belongs to these starts, (..., *) of (S, ..., *)."""
+        batch = self.index.shape
+        extra = tensor.shape[1 + len(batch) :]
+        where = self.index.reshape(1, *batch, *[1] * len(extra)).expand(1, *batch, *extra)
+        return tensor.gather(0, where)[0]
+
+
+def select_least(stats: MinimisationStats, rtol: float) -> Least:
+    """Of S starts (S, ...) the one that converged to the least loss; where none converged, of the least loss.
+
+    Certain is it where one converged and none, converged or not, ended lower by more than `rtol` of that loss; `hits`
+    counts the converged ones that ended as low.
+    """
+    losses = torch.where(torch.isfinite(stats.loss), stats.loss, torch.inf)
+    anything = stats.converged.any(dim=0)
+    valid = torch.where(stats.converged | ~anything, losses, torch.inf)
+    least, index = valid.min(dim=0)
+    margin = rtol * least.abs()
+    hits = ((valid <= least + margin) & stats.converged).sum(dim=0)
+    return Least(index, hits, anything & (losses.amin(dim=0) >= least - margin))
+
+
+def starts_of_sizes(
+    model: DeepLinearUFM, seed: int, starts: int, sizes: tuple[float, float], decays: Tensor
+) -> Factors:
+    """The gaussian starts (S, ...) of `global_minimum`, for decays (..., M + 1), of their dtype and on their device."""
     check_size("starts", starts)
     for size in sizes:
         check_scale("every size", size)
     if not 0 < sizes[0] <= sizes[1]:
         raise ValueError(f"expected sizes 0 < smallest <= largest, got {sizes}")
-    check_scale("rtol", rtol)
-    like = torch.zeros((), dtype=dtype, device=resolve_device(device))
-    lam = model.decay_tensor(like, decays)
-    batch = tuple(lam.shape[:-1])
+    batch = tuple(decays.shape[:-1])
+    device, dtype = decays.device, decays.dtype
     start = initialisers.gaussian(model, seed, 1.0, (starts, *batch), collapsed=True, device=device, dtype=dtype)
     low, high = (math.log10(size) for size in sizes)
-    spread = torch.logspace(low, high, starts, dtype=dtype, device=like.device)
-    lengths = spread.reshape(-1, *[1] * len(batch)) * (model.samples * lam[..., -1]).sqrt()
-    solution = minimise(model, _scaled(start, lengths, lam), lam, tolerance, iterations)
-    point, stats = solution.value, solution.stats
-    losses = torch.where(torch.isfinite(stats.loss), stats.loss, torch.inf)
-    anything = stats.converged.any(dim=0)
-    valid = torch.where(stats.converged | ~anything, losses, torch.inf)
-    least, index = valid.min(dim=0)
-
-    def chosen(tensor: Tensor) -> Tensor:
-        extra = tensor.ndim - index.ndim - 1
-        where = index.reshape(1, *batch, *[1] * extra).expand(1, *batch, *tensor.shape[1 + len(batch) :])
-        return tensor.gather(0, where)[0]
-
-    best = point.map(chosen)
-    certain = anything & (losses.amin(dim=0) >= least - rtol * least.abs())
-    minima = Minima(
-        best,
-        spectrum(model, best, lam),
-        ((valid <= least + rtol * least.abs()) & stats.converged).sum(dim=0),
-        certain,
-        stats.loss,
-        spectrum(model, point, lam).rank,
-        stats.converged,
-    )
-    result = Result.CONVERGED if bool(certain.all()) else Result.NOT_CONVERGED
-    return Solution(minima, result, MinimisationStats(*(chosen(each) for each in vars(stats).values())))
+    spread = torch.logspace(low, high, starts, device=device, dtype=dtype)
+    lengths = spread.reshape(-1, *[1] * len(batch)) * (model.samples * decays[..., -1]).sqrt()
+    return _scaled(start, lengths, decays)
 
 
 def _scaled(start: Factors, lengths: Tensor, decays: Tensor) -> Factors:

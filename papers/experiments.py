@@ -49,6 +49,8 @@ EXPERIMENTS = {
     "imbalanced-lengths": "dang2023.lengths",
     "minority-collapse": "dang2023.phase_diagram",
     "dang2023-synthetic": "dang2023.synthetic",
+    "garrod2025-figure1": "garrod2025.figure1",
+    "optimality-map": "garrod2025.optimality_map",
 }
 
 

@@ -17,6 +17,8 @@ from .claim import Claim, Paper
 from .dang2023.cross_entropy import LOWER_RANK
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
+from .garrod2025.losses import ODD_PAIRS
+from .garrod2025.low_rank import ONE_LAYER
 from .general_target import CLAIM as GENERAL_TARGET
 from .han2022.growth import MOTION_DOMAIN, motion, motion_setting, simulate_next_order
 from .han2022.least_squares import random_classifier, rounding, snr
@@ -200,5 +202,7 @@ PAPER = Paper(
         ),
         GENERAL_TARGET,
         LOWER_RANK,
+        ODD_PAIRS,
+        ONE_LAYER,
     ),
 )

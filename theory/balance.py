@@ -4,7 +4,8 @@ One layer A above another B, with P the product of all layers above and R the pr
 
     f = ||P A B R + b 1^T - Y||_F^2 / (2N) + (lam_A/2) ||A||_F^2 + (lam_B/2) ||B||_F^2 + what neither depends on.
 
-A = W_{m+1} and B = W_m, or A = W_1 and B = H with R = I (Dang et al. 2023; N is the number of samples in all).
+A = W_{m+1} and B = W_m, or A = W_1 and B = H with R = I (Dang et al. 2023; N is the number of samples in all). The
+first term may be any differentiable function g of the logits Z = P A B R: of it only the gradient G at Z plays a part.
 """
 
 from __future__ import annotations
@@ -59,10 +60,15 @@ def orthonormal(rng: random.Random, rows: int, columns: int) -> sp.Matrix:
 # Dang et al. 2023, section 3
 @dataclass(frozen=True)
 class TwoLayers:
-    """A (a x c) above B (c x e), with P (K x a) above and R (e x N) below; their decays; Y (K x N) and a bias."""
+    """A (a x c) above B (c x e), with P (K x a) above and R (e x N) below; their decays; Y (K x N) and a bias.
+
+    Unless ``square``, the data term is any g(Z) with the gradient G (K x N) at the critical point: in a layer it has
+    the gradient of the linear function tr(G^T Z), by the chain rule.
+    """
 
     sizes: tuple[sp.Symbol, sp.Symbol, sp.Symbol]
     decays: tuple[sp.Symbol, sp.Symbol]
+    square: bool = True
 
     @property
     def above(self) -> sp.MatrixSymbol:
@@ -92,17 +98,28 @@ class TwoLayers:
     def bias(self) -> sp.MatrixSymbol:
         return sp.MatrixSymbol("b", K, 1)
 
+    @property
+    def sensitivity(self) -> sp.MatrixSymbol:
+        """G."""
+        return sp.MatrixSymbol("G", K, N)
+
+    def logits(self, upper: Any, lower: Any) -> MatrixExpr:
+        return self.above * upper * lower * self.below
+
     def errors(self, upper: Any, lower: Any) -> MatrixExpr:
-        return self.above * upper * lower * self.below + self.bias * ones_row(N) - self.targets
+        return self.logits(upper, lower) + self.bias * ones_row(N) - self.targets
 
     def objective(self, upper: Any, lower: Any) -> sp.Expr:
         """f, but for terms that depend on neither layer."""
         decay = self.decays[0] * frobenius_squared(upper) + self.decays[1] * frobenius_squared(lower)
+        if not self.square:
+            return sp.Trace(self.sensitivity.T * self.logits(upper, lower)) + decay / 2
         return frobenius_squared(self.errors(upper, lower)) / (2 * N) + decay / 2
 
     def slopes(self, upper: Any, lower: Any) -> tuple[MatrixExpr, MatrixExpr]:
         """The gradients in A and in B."""
-        shared = self.above.T * self.errors(upper, lower) * self.below.T / N
+        gradient = self.errors(upper, lower) / N if self.square else self.sensitivity
+        shared = self.above.T * gradient * self.below.T
         return shared * lower.T + self.decays[0] * upper, upper.T * shared + self.decays[1] * lower
 
     @property
@@ -130,34 +147,35 @@ class TwoLayers:
         return AllOf((*self.gradients, self.balance))
 
     def setting(self, parameters: Mapping[sp.Symbol, Range], definitions: Mapping[Any, Any] | None = None) -> Setting:
-        """Exact examples are critical points with a few equal singular values, and targets that make them critical."""
+        return Setting(parameters, self.hypotheses, lambda rng: self.example(rng)[0], definitions=definitions or {})
 
-        def sample(rng: random.Random) -> Values:
-            a, c, e = (rng.randint(1, 2) for _ in range(3))
-            classes, samples, shift = max(2, a + rng.randint(0, 1)), e + rng.randint(0, 2), min(a, c, e)
-            left, middle, right = (orthonormal(rng, size, shift) for size in (a, c, e))
-            alpha, beta, scale = half_integers(rng, 3)
-            above, below = full_rank(rng, classes, a), full_rank(rng, e, samples)
-            slope = -alpha * beta * scale * left * right.T
-            errors = above * (above.T * above).inv() * (samples * slope) * (below * below.T).inv() * below
-            upper, lower = alpha * left * middle.T, beta * middle * right.T
-            bias = sp.Matrix(random_matrix(rng, classes, 1))
-            targets = above * upper * lower * below + bias * sp.ones(1, samples) - errors
-            matrices = {
-                self.above: above,
-                self.critical[0]: upper,
-                self.critical[1]: lower,
-                self.free[0]: sp.Matrix(random_matrix(rng, a, c)),
-                self.free[1]: sp.Matrix(random_matrix(rng, c, e)),
-                self.below: below,
-                self.targets: targets,
-                self.bias: bias,
-            }
-            values: dict[Any, Any] = dict(zip(self.sizes, (a, c, e), strict=True))
-            values |= {K: classes, N: samples, self.decays[0]: beta**2 * scale, self.decays[1]: alpha**2 * scale}
-            return values | {name: rows_of(matrix) for name, matrix in matrices.items()}
-
-        return Setting(parameters, self.hypotheses, sample, definitions=definitions or {})
+    def example(self, rng: random.Random) -> tuple[dict[Any, Any], tuple[sp.Matrix, sp.Expr, sp.Matrix]]:
+        """A critical point with a few equal singular values, targets or G that make it critical, and U, s, V of A."""
+        a, c, e = (rng.randint(1, 2) for _ in range(3))
+        classes, samples, shift = max(2, a + rng.randint(0, 1)), e + rng.randint(0, 2), min(a, c, e)
+        left, middle, right = (orthonormal(rng, size, shift) for size in (a, c, e))
+        alpha, beta, scale = half_integers(rng, 3)
+        if self.decays[0] == self.decays[1]:
+            beta = alpha
+        above, below = full_rank(rng, classes, a), full_rank(rng, e, samples)
+        slope = -alpha * beta * scale * left * right.T
+        errors = above * (above.T * above).inv() * (samples * slope) * (below * below.T).inv() * below
+        upper, lower = alpha * left * middle.T, beta * middle * right.T
+        bias = sp.Matrix(random_matrix(rng, classes, 1))
+        targets = above * upper * lower * below + bias * sp.ones(1, samples) - errors
+        matrices = {
+            self.above: above,
+            self.critical[0]: upper,
+            self.critical[1]: lower,
+            self.free[0]: sp.Matrix(random_matrix(rng, a, c)),
+            self.free[1]: sp.Matrix(random_matrix(rng, c, e)),
+            self.below: below,
+        }
+        matrices |= {self.targets: targets, self.bias: bias} if self.square else {self.sensitivity: errors / samples}
+        values: dict[Any, Any] = dict(zip(self.sizes, (a, c, e), strict=True))
+        values |= {K: classes, N: samples, self.decays[0]: beta**2 * scale, self.decays[1]: alpha**2 * scale}
+        values |= {name: rows_of(matrix) for name, matrix in matrices.items()}
+        return values, (left, alpha, middle)
 
 
 def two_layers() -> TwoLayers:

@@ -152,7 +152,7 @@ def compare(b: Number, depth: int) -> int:
     bits = 64 + exact.denominator.bit_length()
     while True:
         with flint.ctx.workprec(bits):
-            gap = depth * (depth * _ball(exact)).log() - (depth - 1) * flint.arb(depth - 1).log()
+            gap = depth * (depth * ball(exact)).log() - (depth - 1) * flint.arb(depth - 1).log()
             if gap > 0:
                 return 1
             if gap < 0:
@@ -248,13 +248,13 @@ def value(x: ArrayLike, b: ArrayLike, depth: int) -> Array:
 # ------------------------------------------------------------------------------------------------ certified digits
 
 
-def _ball(x: Fraction) -> flint.arb:
+def ball(x: Fraction) -> flint.arb:
     import flint
 
     return flint.arb(flint.fmpq(x.numerator, x.denominator))
 
 
-def _fraction(x: flint.arb) -> Fraction:
+def fraction(x: flint.arb) -> Fraction:
     exact = x.fmpq()
     return Fraction(int(exact.p), int(exact.q))
 
@@ -290,8 +290,8 @@ def enclosed_root(power: Fraction, depth: int, bits: int) -> Enclosure:
     import flint
 
     with flint.ctx.workprec(bits + 32):
-        root = _ball(power).root(depth)
-        low, high = _fraction(root.lower()), _fraction(root.upper())
+        root = ball(power).root(depth)
+        low, high = fraction(root.lower()), fraction(root.upper())
     if not low > 0:
         return enclosed_root(power, depth, 2 * bits)
     return _exact_or(low, high, lambda b: _is_power(b, power, depth))
@@ -321,7 +321,7 @@ def enclosed_minimiser(power: Fraction, depth: int, bits: int) -> Enclosure:
         return Fraction(0), Fraction(0)
     working = bits + 64 + depth.bit_length()
     with flint.ctx.workprec(working):
-        goal = _ball(power).log() / depth - flint.arb(depth).log()
+        goal = ball(power).log() / depth - flint.arb(depth).log()
 
         def residual(x: flint.arb) -> flint.arb:
             """log of b (1 + x^M)^2 / (M x^(M-1)), increasing right of the root's lower neighbour."""
@@ -343,7 +343,7 @@ def enclosed_minimiser(power: Fraction, depth: int, bits: int) -> Enclosure:
             width = flint.arb(2) ** (spare - bits)
             lower, upper = (x * (1 - width)).mid(), (x * (1 + width)).mid()
             if residual(lower) < 0 and residual(upper) > 0:
-                return _exact_or(_fraction(lower), _fraction(upper), lambda r: _is_root(r, power, depth))
+                return _exact_or(fraction(lower), fraction(upper), lambda r: _is_root(r, power, depth))
     return enclosed_minimiser(power, depth, 2 * bits)
 
 
