@@ -68,19 +68,21 @@ class Checkpoints:
     def nc1(self) -> Tensor:
         """tr(Sigma_W Sigma_B^+) / K (T, ...), as `statistics.nc1_pinv` has it, without the N columns.
 
-        Zero where Sigma_B = 0.
+        Zero where Sigma_B = 0, NaN where a run has left the range of floats.
         """
         counts, samples = self.columns.class_counts, self.columns.samples
         weights = self.coordinates.new_tensor(counts) / samples
         means = self.class_means
         between = (means - (means * weights).sum(dim=-1, keepdim=True)) * weights.sqrt()
-        u, s, _ = svd(between)
+        finite = torch.isfinite(between).all(dim=-1).all(dim=-1)
+        u, s, _ = svd(torch.where(finite[..., None, None], between, 0))
         rank = min(len(counts) - 1, means.shape[-2])
         u, s = u[..., :rank], s[..., :rank]
         kept = s > max(means.shape[-2:]) * torch.finfo(s.dtype).eps * s[..., :1]
         inverse = torch.where(kept, 1 / s, 0).unsqueeze(-1)
         projected = inverse * (u.mT @ self.columns.within(self.coordinates))
-        return projected.square().sum(dim=(-2, -1)) / (samples * len(counts))
+        nc1 = projected.square().sum(dim=(-2, -1)) / (samples * len(counts))
+        return torch.where(finite, nc1, torch.nan)
 
 
 @dataclass(frozen=True, eq=False)

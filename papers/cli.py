@@ -35,6 +35,9 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the evidence store.", metavar="DIR")]
 
 
+INTERRUPTED = 130  # what typer turns Ctrl-C into
+
+
 class InputError(Exception):
     """Wrong input; the message is one line that says what was expected."""
 
@@ -252,7 +255,8 @@ def verify(
     if recheck:
         raise typer.Exit(_recheck(names, as_json))
     if mutants:
-        raise typer.Exit(_mutants(names, seed, jobs, as_json))
+        derived = [name for name in names if name in (ids or ()) or registry.find(name).derive is not None]
+        raise typer.Exit(_mutants(derived, seed, jobs, as_json))
     results, failure = _gather(names, full, seed, jobs, _store(store).folder)
     if certificates is not None:
         _write_certificates(results, certificates)
@@ -274,6 +278,7 @@ def _gather(
 ) -> tuple[list[Standing], Exception | None]:
     """Results so far, also when interrupted or when the store fails half-way."""
     from .store import StoreError
+    from .verification import WorkerEnded
     from .verification import verify as gather
 
     results: list[Standing] = []
@@ -284,6 +289,8 @@ def _gather(
                 results.append(result)
         except KeyboardInterrupt:
             print("tightframe: interrupted; finished evidence is kept", file=sys.stderr)
+        except WorkerEnded as error:
+            print(f"tightframe: {error}; finished evidence is kept", file=sys.stderr)
         except StoreError as error:
             if not results:
                 raise
@@ -347,13 +354,23 @@ def _write_certificates(results: Sequence[Standing], folder: Path) -> None:
 
 
 def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool) -> int:
-    from .mutants import Tally, tally
+    from . import registry
+    from .mutants import OPEN_SHARE, Tally, tally
+    from .verification import WorkerEnded
 
+    tried = [name for name in names if registry.find(name).derive is not None]
+    for name in sorted(set(names) - set(tried)):
+        print(f"tightframe: {name} has no derivation, so its mutants are not tried", file=sys.stderr)
     found: list[Tally] = []
-    with _progress(len(names), "mutants") as advance:
-        for result in tally(names, seed=seed, jobs=jobs):
-            found.append(result)
-            advance(result.claim)
+    with _progress(len(tried), "mutants") as advance:
+        try:
+            for result in tally(tried, seed=seed, jobs=jobs):
+                found.append(result)
+                advance(result.claim)
+        except KeyboardInterrupt:
+            print("tightframe: interrupted; finished trials follow", file=sys.stderr)
+        except WorkerEnded as error:
+            print(f"tightframe: {error}; finished trials follow", file=sys.stderr)
     if as_json:
         _print_json([result.json() for result in found])
     else:
@@ -363,8 +380,11 @@ def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool) -> int:
         for result in found:
             for trial in result.json()["not_killed"]:
                 typer.echo(f"{trial['fate']}: {result.claim}: {trial['change']}: {trial['detail']}")
+            if result.too_many_open:
+                typer.echo(f"finding: {result.claim}: more than {OPEN_SHARE:.0%} of the mutants are open")
     codes = {result.exit_code for result in found}
-    return 1 if 1 in codes else max(codes | {0})
+    unfinished = 3 if len(found) < len(tried) else 0
+    return 1 if 1 in codes else max(codes | {unfinished})
 
 
 def _recheck(names: Sequence[str], as_json: bool) -> int:
@@ -455,6 +475,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     usage_error = typer.BadParameter.__mro__[1]  # the base of all usage errors of the library that typer ships
     try:
         result = typer.main.get_command(app).main(args=words, prog_name="tightframe", standalone_mode=False)
+        if result == INTERRUPTED:
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

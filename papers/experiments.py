@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .drawing import STYLE
 from .prediction import Input, Values, read
 from .registry import UnknownName
 from .store import write_atomically
@@ -27,7 +28,9 @@ class Experiment:
     """A simulation: ``run(values, seed, progress)`` gives its numbers, ``figure(numbers)`` draws them.
 
     The numbers are JSON, with ``converged`` and, where that is false, the ``reason``. The figure and the ``summary`` (a
-    few lines of text) are made from them alone. ``progress`` is called with a word after each of the ``stages``.
+    few lines of text) are made from them alone; ``drawn`` says whether they have anything that a figure may show: all
+    has to have converged, unless the figure leaves out, or marks, what has not. ``progress`` is called with a word
+    after each of the ``stages``.
     """
 
     name: str
@@ -37,10 +40,17 @@ class Experiment:
     run: Callable[[Values, int, Progress], Numbers]
     summary: Callable[[Numbers], list[str]]
     figure: Callable[[Numbers], Figure]
+    drawn: Callable[[Numbers], bool] = lambda numbers: bool(numbers["converged"])
 
 
 # The module of each experiment, which defines it as EXPERIMENT.
-EXPERIMENTS = {"central-path": "han2022.central_path", "garrod2025-figure1": "garrod2025.figure1"}
+EXPERIMENTS = {
+    "central-path": "han2022.central_path",
+    "imbalanced-lengths": "dang2023.lengths",
+    "minority-collapse": "dang2023.phase_diagram",
+    "dang2023-synthetic": "dang2023.synthetic",
+    "garrod2025-figure1": "garrod2025.figure1",
+}
 
 
 def find(name: str) -> Experiment:
@@ -84,7 +94,7 @@ def run(experiment: Experiment, values: Values, seed: int, progress: Progress = 
 
 
 def save(experiment: Experiment, numbers: Numbers, folder: Path) -> list[Path]:
-    """Write the numbers, and the figure as PNG and PDF if the simulation converged; each file whole or not at all.
+    """Write the numbers, and the figure as PNG and PDF if there is something to draw; each file whole or not at all.
 
     Raises:
         OSError: if the folder cannot be written to.
@@ -92,7 +102,7 @@ def save(experiment: Experiment, numbers: Numbers, folder: Path) -> list[Path]:
     paths = [folder / f"{experiment.name}.json"]
     text = json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomically(paths[0], text + "\n")
-    if not numbers["converged"]:
+    if not experiment.drawn(numbers):
         return paths
     import matplotlib as mpl
 
@@ -117,24 +127,3 @@ def _write_bytes(path: Path, content: bytes) -> None:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-
-
-# What all figures share: the colours of Okabe & Ito, which colour-blind readers tell apart; serif letters.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-STYLE: Mapping[str, Any] = {
-    "font.family": "STIXGeneral",
-    "mathtext.fontset": "stix",
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "lines.linewidth": 1.2,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.direction": "in",
-    "ytick.direction": "in",
-    "figure.dpi": 200,
-    "pdf.fonttype": 42,
-    "axes.axisbelow": True,
-}

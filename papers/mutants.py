@@ -18,12 +18,13 @@ from fractions import Fraction
 from itertools import product
 from typing import Any
 
-from ..theory.derivation import Derivation, Proof, Setting
+from ..theory.derivation import Derivation, Proof, Setting, Step
 from ..theory.proof import checker
-from ..theory.proof.certificate import complete_model, head, model_json, statement_json
+from ..theory.proof import statement as st
+from ..theory.proof.certificate import Values, complete_model, head, model_json, statement_json
 from ..theory.proof.mutation import Mutant, mutants
-from ..theory.proof.refuter import counterexample, true_in
-from ..theory.proof.rules import Conjunction, Justification, Refutation, Star, StepFailed
+from ..theory.proof.refuter import Examples, fails_in, true_in
+from ..theory.proof.rules import Conjunction, Justification, Poly, Refutation, Star, StepFailed
 from ..theory.proof.star import Limits
 from ..theory.proof.translation import Translation, Untranslatable
 from . import registry
@@ -31,10 +32,12 @@ from .claim import Claim
 from .verification import spread
 
 # Exact examples in which a mutant is evaluated; of scalars, which are cheap and differ less from their mutants, more.
-DRAWS, SCALAR_DRAWS = 6, 60
+DRAWS, SCALAR_DRAWS = 12, 60
 # Most mutants are false: looking longer for proofs of them finds nothing.
-SHORT = Star(limits=Limits(seconds=2.0, columns=800))
+SECONDS = 2.0
+SHORT = Star(limits=Limits(seconds=SECONDS, columns=800))
 GRAFTED = 20  # refuted mutants a claim on which the claim's own certificate is tried
+OUTSIDE = 10.0  # seconds of the processor for examples in which a hypothesis fails
 
 
 class Fate(StrEnum):
@@ -81,7 +84,23 @@ class Court:
             report = self.check(self.goal, self.hypotheses)
         self.used = {name for name, _, flag in report.hypotheses if flag}
         self.grafts = 0
-        self.draws = DRAWS if self.translation.algebra.letters else SCALAR_DRAWS
+        self.examples = Examples.of(self.translation, self.proving.hypotheses, self.values())
+        self.proving.completions = {}
+
+    def values(self) -> Iterator[Values]:
+        """Samples of the setting; of scalars also some in which a symbol without hypotheses is near another."""
+        rng = random.Random(self.seed)
+        scalar = not self.translation.algebra.letters
+        drawn = [self.setting.sample(rng) for _ in range(SCALAR_DRAWS if scalar else DRAWS)]
+        yield from drawn
+        bound = self.translation.algebra.names(*(p for h in self.proving.hypotheses for p in h.polynomials()))
+        real = [symbol for symbol, bounds in self.setting.parameters.items() if not bounds.integer]
+        free = [symbol for symbol in real if symbol.name not in bound]
+        for values in drawn[:: len(drawn) // DRAWS] if scalar else ():
+            for symbol in free:
+                near = [Fraction(values[other]) for other in real if other != symbol and other in values]
+                for value in (Fraction(1, 100), *near, *(2 * x for x in near), Fraction(100)):
+                    yield {**values, symbol: value}
 
     # ---- one changed statement
     def judge(self, mutant: Mutant) -> Trial:
@@ -103,46 +122,82 @@ class Court:
             if survived:
                 return self.trial(mutant.change, Fate.SURVIVED, f"accepted, but {witness}")
             return self.trial(mutant.change, Fate.REFUTED, witness)
-        last = self.derivation.steps[-1].by
-        if any(self.accepted(statement, by) for by in (last, SHORT)):
-            return self.trial(mutant.change, Fate.EQUIVALENT, "a theorem too: the checker accepts a certificate")
-        if self.accepted(statement, SHORT, where_defined=True):
-            return self.trial(mutant.change, Fate.EQUIVALENT, "a theorem too, wherever its inverses exist")
-        return self.trial(mutant.change, Fate.OPEN, checker.render_statement(statement)[:200])
+        try:
+            if self.accepted(statement):
+                return self.trial(mutant.change, Fate.EQUIVALENT, "a theorem too: the checker accepts a certificate")
+            if self.accepted(statement, where_defined=True):
+                return self.trial(mutant.change, Fate.EQUIVALENT, "a theorem too, wherever its inverses exist")
+        except Refutation as found:
+            if self.confirmed(found.witness, statement):
+                return self.trial(mutant.change, Fate.REFUTED, f"false where {_where(found.witness['parameters'])}")
+        shown = " and ".join(checker.render_statement(part) for part in self.new(statement))
+        tried = f"true in {len(self.examples.drawn)} examples, not proved in {SECONDS:.0f} s"
+        return self.trial(mutant.change, Fate.OPEN, f"{tried}: {shown[:200]}")
+
+    def new(self, statement: checker.Statement) -> list[checker.Statement]:
+        """The parts of the statement that are not parts of the claim."""
+        if statement.kind != "all" or self.goal.kind != "all":
+            return [statement]
+        return [part for part in statement.parts if part not in self.goal.parts]
 
     def witness(self, statement: checker.Statement) -> str | None:
         """Where the statement is false, or has no meaning because an inverse in it does not exist."""
-        hypotheses = self.proving.hypotheses
-        found = counterexample(self.translation, statement, self.setting.sample, self.draws, self.seed, hypotheses)
-        if found is not None:
-            return f"false where {_where(found)}"
-        rng = random.Random(self.seed)
-        for _ in range(self.draws):
-            values = self.setting.sample(rng)
-            if complete_model(self.translation, values) is None:
-                sizes = {s.name: values[s] for s in self.setting.parameters if s in values}
-                return "an inverse in it does not exist where " + ", ".join(f"{n} = {v}" for n, v in sizes.items())
+        for part in self.new(statement):
+            if (found := self.examples.refuting(part)) is not None:
+                sizes = {s.name: found[1].parameters[s.name] for s in self.setting.parameters}
+                return f"{found[0]} where {_where(sizes)}"
         return None
 
-    def accepted(self, statement: checker.Statement, by: Justification, where_defined: bool = False) -> bool:
-        """Whether the checker accepts this as the last step, by this rule.
+    def confirmed(self, witness: Mapping[str, Any], statement: checker.Statement) -> bool:
+        """Whether a prover's counterexample is one."""
+        parameters = {name: Fraction(value) for name, value in witness["parameters"].items()}
+        letters = {name: [[Fraction(x) for x in row] for row in value] for name, value in witness["letters"].items()}
+        model = checker.Model(parameters, letters)
+        return any(fails_in(part, self.translation, model, self.proving.hypotheses) for part in self.new(statement))
+
+    def accepted(self, statement: checker.Statement, where_defined: bool = False) -> bool:
+        """Whether the checker accepts this as the last step, by one of the rules that may yield it.
 
         With ``where_defined`` the hypotheses say that every inverse in the statement exists.
+
+        Raises:
+            Refutation: if a rule finds a counterexample.
         """
-        proving, hypotheses = self.proving, list(self.hypotheses)
-        try:
-            with self.undone():
-                for name, exists in self.existence(statement) if where_defined else ():
-                    hypotheses.append({"name": name, "statement": statement_json(exists)})
-                    proving.established[name] = exists
-                proving.use_inverses()
-                parts = self.parts(statement)
-                data = by.certify(proving, statement) if parts is None else {"parts": parts}
-                proving.establish("mutant", by.rule_for(statement) if parts is None else "all", statement, data)
-                self.check(statement, hypotheses)
-        except (Refutation, StepFailed, checker.Rejected, KeyError, ValueError):
+        existing = list(self.existence(statement)) if where_defined else []
+        if where_defined and not existing:
             return False
-        return True
+        last = self.derivation.steps[-1]
+        for by in (None,) if statement.kind == "all" else self.rules(statement, last.by):
+            hypotheses = list(self.hypotheses)
+            try:
+                with self.undone():
+                    for name, exists in existing:
+                        hypotheses.append({"name": name, "statement": statement_json(exists)})
+                        self.proving.established[name] = exists
+                    self.proving.use_inverses()
+                    if by is None:
+                        self.proving.establish("mutant", "all", statement, {"parts": self.parts(statement)})
+                    else:
+                        data = by.certify(self.proving, statement)
+                        self.proving.establish("mutant", by.rule_for(statement), statement, data)
+                    self.check(statement, hypotheses)
+                return True
+            except (StepFailed, checker.Rejected, KeyError, ValueError):
+                continue
+        return False
+
+    def rules(self, statement: checker.Statement, own: Justification | None, name: str = "") -> list[Justification]:
+        """What may prove a statement: the rule of the claim's in its place, star, and inequalities from the claim's.
+
+        Those come last that leave it to the checker whether they apply.
+        """
+        found: list[Justification] = [_hurried(own)] if isinstance(own, Star | Poly) else []
+        if statement.kind == "zero":
+            found.append(SHORT)
+        if statement.kind in ("positive", "nonnegative"):
+            known = (name,) if name in self.proving.established else ()
+            found += [Poly(known, seconds=SECONDS), Poly(seconds=SECONDS)]
+        return found if own is None or isinstance(own, Star | Poly) else [*found, own]
 
     def grafted(self, statement: checker.Statement) -> bool:
         """Whether the checker accepts the claim's own certificate for another statement, which is false."""
@@ -155,12 +210,12 @@ class Court:
         return True
 
     def check(self, statement: checker.Statement, hypotheses: Sequence[Mapping[str, Any]]) -> checker.Report:
-        """The checker's judgement of the steps so far, the last of which is the statement."""
+        """The checker's judgement of the last step, which is the statement, and of those that it needs."""
         model = self.derivation.model(self.translation, self.seed)
         if model is None:
             raise checker.Rejected("no model of the hypotheses found")
         document = head(self.translation, hypotheses, statement)
-        return checker.check(document | {"claim": None, "steps": self.proving.entries, "model": model_json(model)})
+        return replayed(document | {"claim": None, "model": model_json(model)}, self.proving.entries)
 
     @contextmanager
     def undone(self) -> Iterator[None]:
@@ -171,10 +226,8 @@ class Court:
         finally:
             self.proving.established, self.proving.entries = established, entries
 
-    def parts(self, statement: checker.Statement) -> list[str] | None:
+    def parts(self, statement: checker.Statement) -> list[str]:
         """Steps for the parts of a conjunction; one that is not established is tried as the part in its place was."""
-        if statement.kind != "all":
-            return None
         steps = {step.name: step.by for step in self.derivation.steps}
         last = self.derivation.steps[-1].by
         places = last.parts if isinstance(last, Conjunction) else ()
@@ -182,19 +235,19 @@ class Court:
         for i, part in enumerate(statement.parts):
             known = next((name for name, said in self.proving.established.items() if said == part), None)
             if known is None:
-                known = f"mutant part {i}"
-                self.attempt(known, part, [steps[name] for name in places[i : i + 1] if name in steps])
+                known, place = f"mutant part {i}", places[i] if i < len(places) else ""
+                self.attempt(known, part, self.rules(part, steps.get(place), place))
             names.append(known)
         return names
 
     def attempt(self, name: str, part: checker.Statement, rules: list[Justification]) -> None:
-        """Establish a statement by the first of some rules that does, at last by star."""
+        """Establish a statement by the first of some rules that does."""
         for by in rules:
             try:
                 return self.proving.establish(name, by.rule_for(part), part, by.certify(self.proving, part))
             except (StepFailed, checker.Rejected):
                 continue
-        return self.proving.establish(name, SHORT.rule, part, SHORT.certify(self.proving, part))
+        raise StepFailed("no rule proves it")
 
     def existence(self, statement: checker.Statement) -> Iterator[tuple[str, checker.Statement]]:
         algebra = self.translation.algebra
@@ -209,19 +262,48 @@ class Court:
         name = self.setting.hypotheses[index].name
         change = f"hypothesis {name!r} dropped"
         kept = replace(self.setting, hypotheses=tuple(h for h in self.setting.hypotheses if h.name != name))
-        shorter = Derivation(self.derivation.title, kept, self.derivation.steps)
-
-        def proved() -> bool:
-            return isinstance(shorter.prove(seed=self.seed), Proof)
-
-        if name not in self.used and proved():
+        if self.follows(kept, self.setting.hypotheses[index].statement):
+            return self.trial(change, Fate.EQUIVALENT, "it follows from the other hypotheses")
+        if name not in self.used and self.proved(kept, name):
             return self.trial(change, Fate.EQUIVALENT, "proved without it")
         where = self.outside(kept, index)
         if where is not None:
             return self.trial(change, Fate.REFUTED, where)
-        if name in self.used and proved():
+        if name in self.used and self.proved(kept, name):
             return self.trial(change, Fate.EQUIVALENT, "proved without it")
-        return self.trial(change, Fate.OPEN, "no example outside this hypothesis found in which the claim fails")
+        tried = "the claim's steps do not prove it without this one"
+        return self.trial(change, Fate.OPEN, f"{tried}, and no example outside it was found in which the claim fails")
+
+    def follows(self, kept: Setting, statement: st.Statement) -> bool:
+        """Whether a hypothesis follows from the others by one rule."""
+        rules: dict[type, Justification] = {st.Equal: SHORT}
+        rules |= {kind: Poly(seconds=SECONDS) for kind in (st.Positive, st.Nonnegative)}
+        by = rules.get(type(statement))
+        if by is None:
+            return False
+        step = Step("dropped", statement, "", by)
+        return isinstance(Derivation(self.derivation.title, kept, (step,)).prove(seed=self.seed), Proof)
+
+    def proved(self, kept: Setting, dropped: str) -> bool:
+        """Whether those steps that can be taken without a hypothesis reach the claim."""
+        shorter = Derivation(self.derivation.title, kept, self.derivation.steps)
+        translation, hypotheses = kept.translation()
+        goal = translation.statement(self.claim.statement)
+        proving = shorter.begin(translation, self.seed)
+        for step in shorter.steps:
+            try:
+                proving.take(step.name, step.says, _hurried(_without(step.by, dropped)))
+            except (Refutation, StepFailed, checker.Rejected, KeyError):
+                continue  # steps that are not needed may fail
+        model = shorter.model(translation, self.seed)
+        if model is None or shorter.steps[-1].name not in proving.established:
+            return False
+        document = head(translation, hypotheses, goal)
+        try:
+            replayed(document | {"claim": None, "model": model_json(model)}, proving.entries)
+        except checker.Rejected:
+            return False
+        return True
 
     def outside(self, kept: Setting, index: int) -> str | None:
         """Where the claim fails, or makes no sense, in an example that satisfies the other hypotheses only."""
@@ -230,27 +312,55 @@ class Court:
         touched = {name for poly in dropped.polynomials() for name in self.translation.algebra.names(poly)}
         sizes = {symbol.name for symbol, bounds in kept.parameters.items() if bounds.integer}
         rng = random.Random(self.seed)
+        end = time.process_time() + OUTSIDE
         for pairs in (False, True):
             for _ in range(1 if pairs else 3):
                 base = self.setting.sample(rng)
                 near = [s for s in base if _name(s) not in sizes and {_name(s), f"diag({_name(s)})"} & touched]
                 second = [s for s in base if _name(s) not in sizes] if pairs else []
                 for says, values in _examples(base, near, second, rng):
+                    if time.process_time() > end:
+                        return None
                     if (found := self.fails(kept, others, values)) is not None:
                         return f"{found} where {says}"
         return None
 
-    def fails(self, kept: Setting, others: Sequence[checker.Statement], values: Mapping[Any, Any]) -> str | None:
+    def fails(
+        self, kept: Setting, others: Sequence[checker.Statement], values: Mapping[Any, Any], mend: bool = True
+    ) -> str | None:
         translation = self.translation
         model = complete_model(translation, values)
         try:
             if model is None:
                 return "an inverse in it does not exist" if self._undefined(kept, values) else None
-            if not all(true_in(other, translation.algebra, model) for other in others):
-                return None
-            return None if true_in(self.goal, translation.algebra, model) else "false"
+            broken = [other for other in others if not true_in(other, translation.algebra, model)]
+            if not broken:
+                return None if true_in(self.goal, translation.algebra, model) else "false"
         except checker.Rejected:
             return None
+        if mend and len(broken) == 1 and broken[0].kind == "zero" and broken[0].target.shape is None:
+            for other in self.mended(kept, values, broken[0].target):
+                if (found := self.fails(kept, others, other, mend=False)) is not None:
+                    return found
+        return None
+
+    def mended(
+        self, kept: Setting, values: Mapping[Any, Any], vanishing: checker.Polynomial
+    ) -> Iterator[Mapping[Any, Any]]:
+        """The example with one real parameter changed, so that a polynomial that is linear in it vanishes."""
+        for symbol, bounds in kept.parameters.items():
+            if bounds.integer or symbol.name not in self.translation.algebra.names(vanishing) or not values.get(symbol):
+                continue
+            here = Fraction(values[symbol])
+            found: list[Fraction] = []
+            for value in (here, 2 * here):
+                model = complete_model(self.translation, {**values, symbol: value})
+                if model is not None:
+                    found.append(self.translation.algebra.evaluate(vanishing, model)[0][0])
+            if len(found) == 2 and found[0] != found[1]:
+                value = here - here * found[0] / (found[1] - found[0])
+                if value in bounds:
+                    yield {**values, symbol: value}
 
     def _undefined(self, kept: Setting, values: Mapping[Any, Any]) -> bool:
         """Whether the example satisfies the other hypotheses (which mention fewer inverses)."""
@@ -263,8 +373,55 @@ class Court:
         return Trial(self.claim.id, change, fate, detail)
 
 
-def _where(witness: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in witness["parameters"].items())
+def _where(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in parameters.items())
+
+
+def _hurried(by: Justification) -> Justification:
+    """The same rule with less time."""
+    if isinstance(by, Poly):
+        return replace(by, seconds=SECONDS)
+    if isinstance(by, Star):
+        return replace(by, limits=replace(by.limits, seconds=2 * SECONDS))
+    return by
+
+
+def _without(by: Justification, dropped: str) -> Justification:
+    """The same rule, in which one name is not used."""
+    if isinstance(by, Star | Poly) and by.using is not None:
+        return replace(by, using=tuple(name for name in by.using if name != dropped))
+    return by
+
+
+def replayed(document: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> checker.Report:
+    """The checker's judgement of a certificate of the steps that the last one names, else of one of all steps.
+
+    A rule may also find what it needs among steps that it does not name.
+    """
+    try:
+        return checker.check({**document, "steps": needed(entries)})
+    except checker.Rejected:
+        return checker.check({**document, "steps": list(entries)})
+
+
+EXISTENCE = ("pd", "invertible", "positive")
+
+
+def needed(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The last step of a certificate, and those that it needs or that say that an inverse exists."""
+    wanted, found = {entries[-1]["name"]}, list[Mapping[str, Any]]()
+    for entry in reversed(entries):
+        if entry["name"] in wanted or entry["statement"]["kind"] in EXISTENCE:
+            found.append(entry)
+            wanted |= _mentioned(entry["data"])
+    return found[::-1]
+
+
+def _mentioned(data: Any) -> set[str]:
+    if isinstance(data, str):
+        return {data}
+    parts = data.values() if isinstance(data, Mapping) else data if isinstance(data, list) else ()
+    return set().union(*map(_mentioned, parts))
 
 
 def _name(symbol: Any) -> str:
@@ -295,6 +452,7 @@ def _disturbed(value: Any, rng: random.Random) -> Iterator[tuple[str, Any]]:
     if not isinstance(value, list):
         yield "zero", Fraction(0)
         yield "one larger", Fraction(value) + 1
+        yield "halved", Fraction(value) / 2
         return
     rows: Rows = [[Fraction(x) for x in row] for row in value]
     height, width = len(rows), len(rows[0])
@@ -356,11 +514,15 @@ class Tally:
         return sum(trial.fate is fate for trial in self.trials)
 
     @property
+    def too_many_open(self) -> bool:
+        return self.count(Fate.OPEN) > OPEN_SHARE * len(self.trials) * self.every
+
+    @property
     def exit_code(self) -> int:
         """1 if a mutant survived, 3 if too many are open."""
         if self.count(Fate.SURVIVED):
             return 1
-        return 3 if self.count(Fate.OPEN) > OPEN_SHARE * len(self.trials) * self.every else 0
+        return 3 if self.too_many_open else 0
 
     def json(self) -> dict[str, Any]:
         shown = [trial for trial in self.trials if trial.fate in (Fate.OPEN, Fate.SURVIVED)]
@@ -380,11 +542,14 @@ def _try(arguments: tuple[str, int, int]) -> Tally:
 
 
 def tally(names: Iterable[str], *, seed: int = 0, jobs: int = 1, every: int = 1) -> Iterator[Tally]:
-    """Put claims on trial, each yielded as it is finished; with ``jobs`` > 1 they are spread over processes.
+    """Put claims that have a derivation on trial, each yielded as it is finished.
+
+    With ``jobs`` > 1 they are spread over processes.
 
     Examples:
         >>> [found] = tally(["han2022/closed-form"], every=5)
         >>> found.exit_code, found.count(Fate.SURVIVED)
         (0, 0)
     """
-    yield from spread(_try, [(name, seed, every) for name in names], jobs)
+    tried = [name for name in names if registry.find(name).derive is not None]
+    yield from spread(_try, [(name, seed, every) for name in tried], jobs)

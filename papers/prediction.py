@@ -63,8 +63,19 @@ class Input:
             raise self.refuse(f"{len(words)} values")
         if self.many and not words:
             raise self.refuse("none")
-        numbers = tuple(self._number(word) for word in words)
+        numbers = self._integers(words) or tuple(self._number(word) for word in words)
         return numbers if self.many else numbers[0]
+
+    def _integers(self, words: Sequence[Any]) -> tuple[int, ...] | None:
+        """The numbers, if all are plain integers in the range: a quick way to read long lists."""
+        plainly = all(
+            type(word) is int or (type(word) is str and len(word) <= 18 and word.isascii() and word.isdigit())
+            for word in words
+        )
+        if not (self.range.integer and plainly):
+            return None
+        numbers = tuple(map(int, words))
+        return numbers if Fraction(min(numbers)) in self.range and Fraction(max(numbers)) in self.range else None
 
     def _number(self, word: Any) -> int | Fraction:
         try:
@@ -230,9 +241,11 @@ def echo(values: Values, digits: int | None = None) -> dict[str, Any]:
             return _text(value) if digits is not None else to_float(name, value)
         return value
 
+    def all_of(name: str, value: tuple[Any, ...]) -> list[Any]:
+        return list(value) if set(map(type, value)) == {int} else [one(name, each) for each in value]
+
     return {
-        name: [one(name, each) for each in value] if isinstance(value, tuple) else one(name, value)
-        for name, value in values.items()
+        name: all_of(name, value) if isinstance(value, tuple) else one(name, value) for name, value in values.items()
     }
 
 

@@ -14,8 +14,10 @@ from ..theory.proof.statement import Equal
 from ..theory.symbols import C, N, frobenius_squared, integers, lam, n, ones, p, quadratic, reals
 from ..theory.tangent_projection import EPSILON
 from .claim import Claim, Paper
+from .dang2023.cross_entropy import LOWER_RANK
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
+from .general_target import CLAIM as GENERAL_TARGET
 from .han2022.growth import MOTION_DOMAIN, motion, motion_setting, simulate_next_order
 from .han2022.least_squares import random_classifier, rounding, snr
 from .han2022.renormalised_flow import FLOW_DOMAIN, flow, random_start, solved
@@ -196,5 +198,7 @@ PAPER = Paper(
             notes="From t + a = (N/4) (w^2 + 2 C)^2 + C^2 N (log w - 1), exactly, and log w = o(w^2). The paper's "
             "(4t/N)^(1/4) is the leading term; the next one lowers w^2 by 2 C.",
         ),
+        GENERAL_TARGET,
+        LOWER_RANK,
     ),
 )

@@ -121,13 +121,18 @@ def prove(claim: Claim, seed: int = 0) -> tuple[Evidence, Mapping[str, Any] | No
             reason = "z3 attests a part of the claim, or another statement"
         else:
             reason = f"step {outcome.step!r}: {outcome.reason}"
+    found, witness = _refuted(claim, seed, started)
+    return found or Evidence("proof", "star", "undecided", "none", time.perf_counter() - started, reason), witness
+
+
+def _refuted(claim: Claim, seed: int, started: float) -> tuple[Evidence, Mapping[str, Any]] | tuple[None, None]:
+    """An exact counterexample, if one of the examples of the setting is."""
     witness = claim.setting.refute(claim.statement, seed=seed)
-    seconds = time.perf_counter() - started
-    if witness is not None:
-        where = ", ".join(f"{name} = {value}" for name, value in witness["parameters"].items())
-        detail = f"false in an exact example with {where}"
-        return Evidence("counterexample", "refuter", "refuted", "one point of the domain", seconds, detail), witness
-    return Evidence("proof", "star", "undecided", "none", seconds, reason), None
+    if witness is None:
+        return None, None
+    where = ", ".join(f"{name} = {value}" for name, value in witness["parameters"].items())
+    seconds, detail = time.perf_counter() - started, f"false in an exact example with {where}"
+    return Evidence("counterexample", "refuter", "refuted", "one point of the domain", seconds, detail), witness
 
 
 def simulate(claim: Claim, budget: int, seed: int = 0) -> Evidence:
@@ -218,7 +223,10 @@ def _standing(
 
 
 def standing(claim: Claim, store: Store | None = None, seed: int = 0) -> Standing:
-    """Where a claim stands by what is on disk: the store, else the shipped certificate; nothing is computed."""
+    """Where a claim stands by what is on disk: the store, else the shipped certificate.
+
+    Nothing is computed, but that the counterexample to a claim recorded as refuted is evaluated again.
+    """
     started = time.perf_counter()
     proof, certificate, report = _stored_proof(claim, store, seed)
     pieces = [] if proof is None else [proof]
@@ -231,6 +239,9 @@ def standing(claim: Claim, store: Store | None = None, seed: int = 0) -> Standin
                 certificate = shipped
             except checker.Rejected as error:
                 pieces.append(Evidence("proof", "checker", "undecided", "none", 0.0, f"shipped certificate: {error}"))
+    if claim.recorded is Verdict.REFUTED:
+        found, _ = _refuted(claim, seed, started)
+        pieces += [] if found is None else [found]
     for budget in sorted(BUDGETS.values(), reverse=True):
         piece = _stored_simulation(claim, store, seed, budget)
         if piece is not None:
@@ -281,16 +292,39 @@ Task = TypeVar("Task")
 Found = TypeVar("Found")
 
 
+class WorkerEnded(Exception):
+    """A worker process ended before its work, as when memory runs out; what it had not finished is undecided."""
+
+
 def spread(work: Callable[[Task], Found], tasks: Sequence[Task], jobs: int) -> Iterator[Found]:
-    """The results of tasks in their order, one process doing all or several sharing them."""
+    """The results of tasks in their order, one process doing all or several sharing them.
+
+    Raises:
+        WorkerEnded: after all results that there are.
+    """
     if jobs <= 1 or len(tasks) <= 1:
         yield from map(work, tasks)
         return
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
+    missing = 0
     with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(work, tasks)
+        futures = [pool.submit(work, task) for task in tasks]
+        try:
+            for future in futures:
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    missing += 1
+                else:
+                    yield result
+        finally:
+            for future in futures:
+                future.cancel()
+    if missing:
+        raise WorkerEnded(f"a worker process ended; {missing} of {len(tasks)} claims are undecided")
 
 
 @dataclass(frozen=True)
@@ -322,4 +356,15 @@ def recheck(ids: Iterable[str] | None = None, folder: Path = CERTIFICATES) -> Re
     return Recheck(tuple(accepted), tuple(problems), time.perf_counter() - started)
 
 
-__all__ = ["Recheck", "Standing", "StoreError", "accept", "prove", "recheck", "simulate", "standing", "verify"]
+__all__ = [
+    "Recheck",
+    "Standing",
+    "StoreError",
+    "WorkerEnded",
+    "accept",
+    "prove",
+    "recheck",
+    "simulate",
+    "standing",
+    "verify",
+]

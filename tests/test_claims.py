@@ -16,7 +16,7 @@ from tightframe.theory.derivation import Proof
 from tightframe.theory.proof import checker
 from tightframe.theory.proof.certificate import binding
 
-IDS = list(registry.claims())
+IDS = [name for name, claim in registry.claims().items() if claim.recorded is not Verdict.REFUTED]
 SIMULATED = [name for name in IDS if registry.find(name).numerics is not None]
 
 

@@ -162,6 +162,9 @@ def test_convergence_and_divergence_are_values() -> None:
         1
     ).all(1)
     assert 0 < wild.stats.finite_until == int(finite.sum()) - 1 < 500
+    means = torch.isfinite(wild.value.class_means).flatten(1).all(1)
+    assert not bool(means[-1])
+    assert torch.equal(torch.isnan(wild.value.nc1[finite | ~means]), ~finite[finite | ~means])
 
 
 def test_no_iterations_are_the_start() -> None:

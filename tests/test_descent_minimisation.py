@@ -140,7 +140,7 @@ def configurations_are_apart(minimise: Minimise, model: DeepLinearUFM, start: Fa
 @law
 def reaches(search: Search, model: DeepLinearUFM, least: float, eigenvalues: tuple[float, ...] | None) -> None:
     """f* to 1e-13 relative; the eigenvalues of W W^T to the digits known, and to 1e-10 by a finer tolerance."""
-    found = search(model, seed=0, starts=8, tolerance=1e-12)
+    found = search(model, seed=0, starts=8, sizes=(0.3, 30.0), tolerance=1e-12)
     assert found.converged
     assert abs(float(found.stats.loss) / least - 1) < 1e-13
     assert int(found.value.hits) == 8
@@ -296,8 +296,38 @@ def test_not_converging_is_a_value(loss: Any) -> None:
     search = minimisation.global_minimum(model, 0, starts=3, iterations=4)
     assert search.result is Result.NOT_CONVERGED
     assert int(search.value.hits) == 0
+    assert not bool(search.value.certain)
     # a tolerance below what rounding leaves is not reached, and ends all the same
     assert minimisation.minimise(model, starts_of(model, 0, 1.0), tolerance=1e-18).result is Result.NOT_CONVERGED
+
+
+def test_thousands_of_configurations_are_one_call() -> None:
+    model = DeepLinearUFM((5, 3), 4, 2, 0.1)
+    start = initialisers.gaussian(model, 0, 1.0, (2048,), collapsed=True)
+    decays = torch.logspace(-3, -0.3, 2048, dtype=torch.float64)[:, None].expand(-1, 3)
+    solution = minimisation.minimise(model, start, decays)
+    assert solution.converged
+    assert solution.stats.loss.shape == (2048,)
+    for row in range(0, 2048, 256):
+        alone = minimisation.minimise(model, start.map(lambda x, row=row: x[row]), decays[row])
+        assert_close(solution.stats.loss[row], alone.stats.loss, 1e-10)
+    ranks = minimisation.spectrum(model, solution.value, decays).rank
+    assert set(ranks.tolist()) == {0, 1, 2}
+
+
+def test_each_configuration_of_a_search_is_certain_for_itself() -> None:
+    """Zero is found at once, the minimum of smaller decays not within a few iterations; one call says which."""
+    model = DeepLinearUFM((20, 10), 4, 2, 0.1)
+    decays = torch.tensor([0.9, 1e-3], dtype=torch.float64)[:, None].expand(-1, 3)
+    search = minimisation.global_minimum(model, 0, starts=3, sizes=(0.3, 0.3), decays=decays, iterations=14)
+    assert search.value.certain.tolist() == [True, False]
+    assert search.result is Result.NOT_CONVERGED
+    # a start that ends lower without converging leaves the least of the others in doubt
+    half = minimisation.global_minimum(model, 0, starts=8, sizes=(1e-6, 30.0), decays=decays[1:], iterations=14)
+    ended = half.value.converged[:, 0]
+    assert bool(ended.any())
+    assert float(half.value.losses[~ended].min()) < float(half.stats.loss)
+    assert half.value.certain.tolist() == [False]
 
 
 def quadratics(matrices: Tensor) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:

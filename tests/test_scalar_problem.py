@@ -110,6 +110,37 @@ def test_a_positive_root_may_be_no_minimiser() -> None:
     assert scalar_problem.minimiser(b, 3).value == 0.0
 
 
+def stationary(depth: int, b: float) -> list[float]:
+    """The log x between which g_b' changes its sign, on a fine grid."""
+    log_x = np.linspace(-12.0 / depth - 3, 6.0 / depth, 100_001)
+    slope = np.log(depth / b) + (depth - 1) * log_x - 2 * np.logaddexp(0, depth * log_x)
+    return log_x[:-1][np.diff(np.sign(slope)) != 0].tolist()
+
+
+@pytest.mark.parametrize("depth", [2, 3, 6, 20])
+def test_between_threshold_and_fold_a_local_minimum_is_left(depth: int) -> None:
+    """Two stationary points up to the fold and none beyond; the larger is a minimum, above the one at 0."""
+    edge, last = scalar_problem.threshold(depth), scalar_problem.fold(depth)
+    assert (last * 4 * depth / (depth + 1) ** 2) ** depth == pytest.approx(
+        ((depth - 1) / (depth + 1)) ** (depth - 1), rel=1e-12
+    )
+    assert not stationary(depth, last * (1 + 1e-5))
+    for b in (edge * (1 + 1e-6), (edge * last) ** 0.5, last * (1 - 1e-4)):
+        points = stationary(depth, b)
+        assert len(points) == 2
+        found = least(math.exp(points[1]), b, depth)
+        assert all(least(math.exp(points[1] + step), b, depth) > found for step in (-0.01 / depth, 0.01 / depth))
+        assert found > 1.0
+        assert least(scalar_problem.minimiser(b, depth).value, b, depth) == 1.0
+
+
+def test_one_layer_has_no_local_minimum_but_the_global_one() -> None:
+    assert scalar_problem.fold(1) == scalar_problem.threshold(1) == 1.0
+    assert scalar_problem.fold(10**6) == pytest.approx(10**6 / 4, rel=1e-5)
+    with pytest.raises(ValueError, match="depth M"):
+        scalar_problem.fold(0)
+
+
 @pytest.mark.parametrize("digits", [1, 5, 50, 300])
 def test_certified_digits_agree_with_more_of_them(digits: int) -> None:
     for b, depth in ((Fraction(1, 10), 2), (Fraction("0.25"), 3), (Fraction(1, 10**40), 5)):

@@ -16,10 +16,11 @@ from sympy.matrices.expressions.special import OneMatrix
 from theorems import SIZES, Theorem, assert_controls_fail, assert_proved, draws, m, n, rows
 from tightframe.theory.derivation import Step
 from tightframe.theory.proof import star
+from tightframe.theory.proof.checker import Algebra, Polynomial
 from tightframe.theory.proof.rules import Gram, Shift, Square, Star
 from tightframe.theory.proof.statement import Equal, Invertible, Positive, PositiveDefinite, PositiveSemidefinite
 from tightframe.theory.proof.translation import Translation
-from tightframe.theory.symbols import reals
+from tightframe.theory.symbols import integers, reals
 
 I, J = sp.Identity(n), sp.Identity(m)
 A, B = sp.MatrixSymbol("A", n, m), sp.MatrixSymbol("B", m, n)
@@ -232,3 +233,47 @@ def test_members_of_an_ideal_are_found(seed: int, degree: int) -> None:
 def test_the_names_of_premises_are_checked() -> None:
     failure = Theorem(Equal(tr(Q), tr(Q)), sample=draws(Q), by=Star(("nothing",))).prove()
     assert "nothing earlier is called 'nothing'" in str(failure)
+
+
+def shuffling(length: int) -> tuple[Algebra, Polynomial, dict[str, Polynomial]]:
+    """Q R = R Q + P and a word of as many R after as many Q: its normal form has ever more terms."""
+    translation = Translation({n: integers(1)})
+    relation = translation.matrix(Q * R - R * Q - P)
+    claim = translation.matrix(sp.MatMul(*([Q] * length), *([R] * length)))
+    return translation.algebra, claim, {"commutator": relation}
+
+
+def test_a_reduction_keeps_its_time() -> None:
+    """One normal form that would take far longer than the limit."""
+    algebra, claim, relations = shuffling(7)
+    found = star.prove_zero(algebra, claim, relations, star.Limits(seconds=0.3))
+    assert found.cofactors is None
+    assert found.seconds < 1.3
+
+
+def test_an_elimination_keeps_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A linear system that cannot be solved in the time that is left is not begun."""
+    algebra, claim, relations = shuffling(3)
+    started = []
+    monkeypatch.setattr(star, "_solve", lambda *arguments: started.append(arguments))
+    monkeypatch.setattr(star, "_solvable", lambda *arguments: started.append(arguments))
+    assert star.prove_zero(algebra, claim, relations, star.Limits(seconds=5)).cofactors is None
+    assert started
+    started.clear()
+    monkeypatch.setattr(star, "OPERATIONS", 1.0)
+    assert star.prove_zero(algebra, claim, relations, star.Limits(seconds=5)).cofactors is None
+    assert not started
+
+
+def test_what_is_known_of_relations_serves_the_next_claim() -> None:
+    """The same answer with kept completions as without; other relations under the same names are not confused."""
+    algebra, claim, relations = shuffling(2)
+    kept: star.Completions = {}
+    product = algebra.times(relations["commutator"], claim)
+    for _ in range(2):
+        found = star.prove_zero(algebra, product, relations, completions=kept)
+        assert found.cofactors == star.prove_zero(algebra, product, relations).cofactors is not None
+    [first] = kept.values()
+    other = {"commutator": algebra.plus(relations["commutator"], claim)}
+    assert star.prove_zero(algebra, product, other, star.Limits(seconds=0.5), kept).cofactors is None
+    assert kept["commutator",] is not first

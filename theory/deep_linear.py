@@ -9,7 +9,7 @@ for each of the d largest singular values, d being the least width:
     f* = 1/2 sum_i (sigma_i^2 / N) min g_{b_i},    W W^T = sum_i p_i u_i u_i^T,    p_i = N lam_H x_i^M;
 
 every other one adds sigma_i^2 / (2N). One-hot labels have sigma_k^2 = n_k, and a free bias without decay replaces T by
-T (I - 1 1^T / N) (Dang et al. 2023 state one-hot cases).
+T (I - 1 1^T / N) (Dang et al. 2023 state one-hot cases). Derivations: `global_minima`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,10 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
-import sympy as sp
 from numpy.typing import ArrayLike, NDArray
 
 from . import scalar_problem
-from .balance import N
-from .derivation import Derivation, Setting, Step
-from .proof.rules import Conjunction, Field
-from .proof.statement import AllOf, Identity
-from .scalar_problem import Array, Enclosure, M, Number, x
-from .symbols import n
+from .scalar_problem import Array, Enclosure, Number
 
 CLOSE = 1e-12  # relative distance from the threshold, within which b is compared exactly; it is rounded to 1e-15
 
@@ -53,9 +47,9 @@ class Minimum(NamedTuple):
 class Lengths(NamedTuple):
     """Of one-hot labels without bias: the diagonals of W W^T, Hbar^T Hbar and W Hbar, all else of which is zero."""
 
-    weights: Array
+    rows: Array
     means: Array
-    products: Array
+    predictions: Array
 
 
 def _checked(samples: object, decays: Sequence[Number]) -> tuple[int, Fraction]:
@@ -169,13 +163,28 @@ def one_hot(counts: Sequence[int], bias: bool = False) -> tuple[Number, ...]:
     return (*np.maximum(values, 0.0).tolist(), 0.0)
 
 
+def equal_decay(b: float, square: ArrayLike, samples: ArrayLike, depth: int) -> Array:
+    """The decay lam = lam_1 = ... = lam_M = lam_H at which a singular value has the slope b.
+
+    lam^(M+1) = (b sigma^2/(M N))^M / N. At b = beta_M its direction collapses. N need not be an integer, so that curves
+    can be drawn.
+
+    Examples:
+        >>> decay = float(equal_decay(0.25, 5, 40, depth=2))
+        >>> round(float(minimum((20, 10, 5, 5), 40, (decay,) * 3).b[2]), 12)
+        0.25
+    """
+    size, number = np.asarray(square, np.float64), np.asarray(samples, np.float64)
+    return np.asarray(((b * size / (depth * number)) ** depth / number) ** (1 / (depth + 1)))
+
+
 # Dang et al. 2023, section 4
 def lengths(p: ArrayLike, samples: int, feature_decay: float) -> Lengths:
     """p, p/(p + N lam_H)^2 and p/(p + N lam_H), from the p of `minimum`.
 
     Examples:
         >>> found = minimum((20, 10, 5, 5), 40, (0.005, 0.0005))
-        >>> [round(s, 5) for s in found.p.tolist()], round(float(lengths(found.p, 40, 0.0005).products[1]), 2)
+        >>> [round(s, 5) for s in found.p.tolist()], round(float(lengths(found.p, 40, 0.0005).predictions[1]), 2)
         ([1.39421, 0.98, 0.68711, 0.68711], 0.98)
     """
     weights = np.asarray(p, np.float64)
@@ -187,9 +196,15 @@ def lengths(p: ArrayLike, samples: int, feature_decay: float) -> Lengths:
 
 
 def certified(
-    squares: Sequence[Fraction | int], samples: int, decays: Sequence[Fraction], digits: int
+    squares: Sequence[Fraction | int],
+    samples: int,
+    decays: Sequence[Fraction],
+    digits: int,
+    width: int | None = None,
 ) -> dict[str, Any]:
     """``b``, ``x``, ``p`` (lists, in the order given) and ``f_min``, correctly rounded to ``digits`` digits.
+
+    ``width`` is that of `minimum`.
 
     Raises:
         ValueError: unless sigma^2 > 0, and as `minimum` does.
@@ -201,25 +216,29 @@ def certified(
     depth, product = _checked(samples, decays)
     if not squares or not all(square > 0 for square in squares):
         raise ValueError("expected squared singular values > 0")
-    distinct = {Fraction(square) for square in squares}
-    ridge = samples * Fraction(decays[-1])
+    given = [Fraction(square) for square in squares]
+    order = sorted(range(len(given)), key=lambda i: -given[i])
+    part = set(order if width is None else order[:width])
+    ridge, zero = samples * Fraction(decays[-1]), (Fraction(0), Fraction(0))
 
     def enclosures(bits: int) -> dict[str, Any]:
-        bs = {square: _slope(square, samples, product, depth, bits) for square in distinct}
-        xs = {
+        bs = {square: _slope(square, samples, product, depth, bits) for square in set(given)}
+        roots = {
             square: scalar_problem.enclosed_minimiser(power(square, samples, product, depth), depth, bits)
-            for square in distinct
+            for square in {given[i] for i in part}
         }
-        low = sum(
-            (square * _lowest(xs[square], bs[square], depth, 0) for square in map(Fraction, squares)), Fraction(0)
-        )
-        high = sum(
-            (square * _lowest(xs[square], bs[square], depth, 1) for square in map(Fraction, squares)), Fraction(0)
+        xs = [roots[square] if i in part else zero for i, square in enumerate(given)]
+        low, high = (
+            sum(
+                (square * _lowest(root, bs[square], depth, end) for square, root in zip(given, xs, strict=True)),
+                zero[0],
+            )
+            for end in (0, 1)
         )
         return {
-            "b": [bs[Fraction(square)] for square in squares],
-            "x": [xs[Fraction(square)] for square in squares],
-            "p": [_scaled(xs[Fraction(square)], depth, ridge) for square in squares],
+            "b": [bs[square] for square in given],
+            "x": xs,
+            "p": [_scaled(root, depth, ridge) for root in xs],
             "f_min": (low / (2 * samples), high / (2 * samples)),
         }
 
@@ -238,43 +257,3 @@ def _scaled(x: Enclosure, depth: int, ridge: Fraction) -> Enclosure:
 def _lowest(x: Enclosure, b: Enclosure, depth: int, end: int) -> Fraction:
     """One end of an enclosure of g_b(x): the first term falls with x, the second rises."""
     return 1 / (1 + x[1 - end] ** depth) + b[end] * x[end]
-
-
-# ------------------------------------------------------------------------------------------------------ derivation
-
-lam_H = sp.Symbol("lambda_H", positive=True)
-p = N * lam_H * x**M
-
-
-def value_of_a_class() -> Identity:
-    """n/(2N) (1 - p/(p + N lam_H))^2 + (M+1)/2 lam_H n p/(p + N lam_H)^2 = n/(2N) g_b(x) at a root x of b = ..."""
-    data = n / (2 * N) * (1 - p / (p + N * lam_H)) ** 2
-    decay = (M + 1) * lam_H * n * p / (2 * (p + N * lam_H) ** 2)
-    slope = M * x ** (M - 1) / (1 + x**M) ** 2
-    return Identity(data + decay, n / (2 * N) * (1 / (1 + x**M) + slope * x), x)
-
-
-def attained(where: Setting) -> Derivation:
-    step = Step("value", value_of_a_class(), "Insert p = N lam_H x^M and b = M x^(M-1)/(1 + x^M)^2.", Field())
-    return Derivation("The value of balanced factors for one class", where, (step,))
-
-
-def lengths_of_a_class() -> AllOf:
-    """p/(p + N lam_H) and p/(p + N lam_H)^2 in terms of x."""
-    share = x**M / (1 + x**M)
-    return AllOf(
-        (
-            Identity(p / (p + N * lam_H), share, x),
-            Identity(p / (p + N * lam_H) ** 2, share / (N * lam_H * (1 + x**M)), x),
-        )
-    )
-
-
-def lengths_attained(where: Setting) -> Derivation:
-    names = ("outputs", "means")
-    steps = [
-        Step(name, says, "Insert p = N lam_H x^M.", Field())
-        for name, says in zip(names, lengths_of_a_class().parts, strict=True)
-    ]
-    steps.append(Step("together", lengths_of_a_class(), "The parts.", Conjunction(names)))
-    return Derivation("Lengths of balanced factors for one class", where, tuple(steps))

@@ -7,7 +7,7 @@ Above the threshold beta_M the minimiser is 0, where g_b = 1; below it is the la
     M x^(M-1) = b (1 + x^M)^2,
 
 the one with x^M >= M - 1; at b = beta_M both are, if M >= 2 (they are one if M = 1). For M = 1 the root is
-b^(-1/2) - 1. A positive root alone says nothing: it exists a little beyond the threshold too.
+b^(-1/2) - 1. A positive root alone says nothing: it exists up to the `fold` beyond the threshold too.
 
 In log x the logarithm of the left side over the right one is concave, and right of x^M = M - 1 its slope lies between
 -(M+1) and -(M-1): Newton's method from above the root descends to it monotonically.
@@ -93,6 +93,28 @@ def threshold(depth: int) -> float:
     if depth == 1:
         return 1.0
     return (depth - 1) / depth * math.exp(-math.log(depth - 1) / depth)
+
+
+def fold(depth: int) -> float:
+    """The largest b with a stationary point x > 0: the maximum of M x^(M-1)/(1 + x^M)^2, where the two roots meet.
+
+        ((M+1)^2 / (4 M)) ((M-1)/(M+1))^((M-1)/M),   0^0 = 1,   at   x^M = (M-1)/(M+1).
+
+    For beta_M < b < fold the larger root is a local minimum of g_b, with a value above that of the global one at 0. One
+    layer has none: beta_1 is its fold, at x = 0, a supremum only.
+
+    Raises:
+        ValueError: unless M is an integer from 1.
+
+    Examples:
+        >>> fold(1), round(fold(2), 12), round(fold(3), 12)
+        (1.0, 0.649519052838, 0.839947366597)
+    """
+    check_depth(depth)
+    if depth == 1:
+        return 1.0
+    rest = math.exp((depth - 1) / depth * math.log1p(-2 / (depth + 1)))
+    return (depth + 1) ** 2 / (4 * depth) * rest
 
 
 def compare_power(power: Fraction, depth: int) -> int:
@@ -474,7 +496,7 @@ class ScalarProblem:
 
         def sample(rng: random.Random) -> Values:
             depth = rng.randint(1, 2)
-            r = sp.Rational(rng.randint(4, 12), 4)
+            r = sp.Rational(rng.randint(1 if depth == 1 else 4, 12), 4)
             return {
                 M: depth,
                 b: depth * r ** (depth - 1) / (1 + r**depth) ** 2,

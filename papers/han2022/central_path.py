@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...theory.symbols import integers, reals
-from ..experiments import COLOURS, STYLE, Experiment, Numbers, Progress
+from ..drawing import ASYMPTOTE, CIRCLE, COLOURS, CROSS, LINE, MARKER, STYLE, Style, colours, frame, key
+from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, to_float
 
 if TYPE_CHECKING:
@@ -229,12 +230,11 @@ def figure(numbers: Numbers) -> Figure:
         _draw_deviation(panels[1, 1], numbers)
         first = numbers["t"][1]
         for letter, panel in zip("abcd", panels.flat, strict=True):
+            frame(panel, letter)
             panel.set_xscale("log")
             panel.set_yscale("log")
             panel.set_xlim(first * 0.8, numbers["t"][-1] * 1.25)
             panel.set_xlabel("flow time $t$ (dimensionless)")
-            panel.grid(visible=True, which="major", linewidth=0.3, color="0.85")
-            panel.text(-0.12, 1.03, f"({letter})", transform=panel.transAxes, ha="right", va="bottom", weight="bold")
         for panel in panels[0]:
             _plain_ticks(panel)
     return drawn
@@ -251,23 +251,6 @@ def _plain_ticks(panel: Axes) -> None:
     panel.yaxis.set_minor_formatter(between)
 
 
-def _colours(count: int) -> list[Any]:
-    """One colour a class of values; beyond what can be told apart, shades from dark to light."""
-    if count < len(COLOURS):
-        return list(COLOURS[:count])
-    import matplotlib as mpl
-
-    return [mpl.colormaps["viridis"](0.9 * j / (count - 1)) for j in range(count)]
-
-
-Style = dict[str, Any]
-MARKER: Style = {"linestyle": "none", "markersize": 3.4, "fillstyle": "none", "markeredgewidth": 0.7}
-CIRCLE: Style = MARKER | {"marker": "o"}
-CROSS: Style = MARKER | {"marker": "x"}
-LINE: Style = {"linewidth": 1.0}
-ASYMPTOTE: Style = {"linestyle": "--", "color": "0.45", "linewidth": 0.9}
-
-
 def _limits(rows: list[list[float]]) -> tuple[float, float]:
     """The range of what is drawn, with room around it; an asymptote may leave it."""
     return min(map(min, rows)) / 1.35, max(map(max, rows)) * 1.35
@@ -277,7 +260,7 @@ def _draw_values(panel: Axes, numbers: Numbers) -> None:
     t, short = numbers["t"][1:], numbers["features"]["t"][1:]
     found = (numbers["predicted"]["w"], numbers["simulated"]["w"], numbers["features"]["w"])
     predicted, simulated, features = (list(zip(*rows[1:], strict=True)) for rows in found)
-    for j, colour in enumerate(_colours(len(predicted))):
+    for j, colour in enumerate(colours(len(predicted))):
         panel.plot(t, predicted[j], color=colour, **LINE)
         panel.plot(t, simulated[j], color=colour, **CIRCLE)
         panel.plot(short[::2], features[j][::2], color=colour, **CROSS)
@@ -286,7 +269,7 @@ def _draw_values(panel: Axes, numbers: Numbers) -> None:
     panel.set_ylim(*_limits(numbers["predicted"]["w"][1:]))
     panel.plot(t, numbers["asymptote"]["w"][1:], **ASYMPTOTE)
     panel.set_ylabel("SNR singular values $w_j$")
-    _key(
+    key(
         panel,
         ("predicted $w_j(t)$", LINE),
         ("simulated, class means", CIRCLE),
@@ -303,7 +286,7 @@ def _draw_loss(panel: Axes, numbers: Numbers) -> None:
     panel.set_ylim(*_limits([numbers["predicted"]["loss"][1:]]))
     panel.set_ylabel(r"least-squares loss $\mathcal{L}_{\mathrm{LS}}$")
     own: Style = {"color": colour}
-    _key(
+    key(
         panel,
         ("predicted", LINE | own),
         ("simulated", CIRCLE | own),
@@ -326,7 +309,7 @@ def _draw_collapse(panel: Axes, numbers: Numbers) -> None:
         digits, _, power = f"{after[0]:.2g}".partition("e")
         zero = f" (0 from $t={digits}" + (rf"\cdot 10^{{{int(power)}}}$)" if power else "$)")
     panel.set_ylabel("metrics of collapse")
-    _key(
+    key(
         panel,
         *((name.upper(), LINE | {"color": colour}) for colour, name in zip(COLOURS, names, strict=False)),
         ("predicted", LINE),
@@ -338,7 +321,7 @@ def _draw_collapse(panel: Axes, numbers: Numbers) -> None:
 
 def _draw_deviation(panel: Axes, numbers: Numbers) -> None:
     floor = 2.0**-54  # below, the numbers are equal: drawn at the lower edge
-    key: list[tuple[str, Style]] = []
+    entries: list[tuple[str, Style]] = []
     for name, t, colour, marker, label in (
         ("class_means", numbers["t"], COLOURS[0], CIRCLE, "$w_j$, class means"),
         ("features", numbers["features"]["t"], COLOURS[1], CROSS, "$w_j$, all features"),
@@ -346,27 +329,10 @@ def _draw_deviation(panel: Axes, numbers: Numbers) -> None:
     ):
         style: Style = marker | {"linestyle": "-", "linewidth": 0.5, "color": colour}
         panel.plot(t[1:], [max(x, floor) for x in numbers["relative_deviation"][name][1:]], **style)
-        key.append((label, style))
+        entries.append((label, style))
     panel.axhline(2.0**-52, **ASYMPTOTE)
     panel.set_ylabel("largest |simulated / predicted \N{MINUS SIGN} 1|")
-    _key(panel, *key, ("machine precision $2^{-52}$", ASYMPTOTE))
-
-
-def _key(panel: Axes, *entries: tuple[str, Style], columns: int = 2) -> None:
-    """A legend above the panel, where no data can be; what has no colour of its own is black."""
-    from matplotlib.lines import Line2D
-
-    black: Style = {"color": "0.1"}
-    handles = [Line2D([], [], label=label, **(black | style)) for label, style in entries]
-    panel.legend(
-        handles=handles,
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=columns,
-        borderaxespad=0.3,
-        handlelength=1.8,
-        columnspacing=1.2,
-    )
+    key(panel, *entries, ("machine precision $2^{-52}$", ASYMPTOTE))
 
 
 EXPERIMENT = Experiment(

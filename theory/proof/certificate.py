@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from fractions import Fraction
 from typing import Any
@@ -23,6 +23,7 @@ from .checker import (
     Polynomial,
     Rejected,
     Statement,
+    Word,
     identity_matrix,
 )
 from .translation import Translation
@@ -198,13 +199,42 @@ def exact_inverse(matrix: Matrix) -> Matrix | None:
     return [row[size:] for row in work]
 
 
-def complete_model(translation: Translation, values: Values) -> Model | None:
-    """Exact values of every letter, from values of the free symbols; ``None`` where an inverse does not exist."""
+class Products(dict[Word, Matrix]):
+    """Products of letters; those of the letters in ``shared`` alone are kept ``below``, for others to use."""
+
+    def __init__(self, below: dict[Word, Matrix], shared: Collection[str]) -> None:
+        super().__init__()
+        self.below, self.shared = below, shared
+
+    def __contains__(self, word: object) -> bool:
+        return super().__contains__(word) or word in self.below
+
+    def __missing__(self, word: Word) -> Matrix:
+        return self.below[word]
+
+    def __setitem__(self, word: Word, value: Matrix) -> None:
+        if all(symbol.removesuffix("'") in self.shared for symbol in word):
+            self.below[word] = value
+        else:
+            super().__setitem__(word, value)
+
+
+def complete_model(translation: Translation, values: Values, known: Model | None = None) -> Model | None:
+    """Exact values of every letter, from values of the free symbols; ``None`` where an inverse does not exist.
+
+    What ``known`` gives a value keeps it, and products of its letters are kept there.
+    """
     algebra = translation.algebra
     named = {getattr(symbol, "name", str(symbol)): value for symbol, value in values.items()}
-    model = Model({name: Fraction(named[name]) for name in algebra.parameters if name in named}, {})
-    order = [entry["name"] for entry in declarations_json(algebra)["letters"]]
+    if known is None:
+        model = Model({name: Fraction(named[name]) for name in algebra.parameters if name in named}, {})
+    else:
+        model = Model(dict(known.parameters), dict(known.letters), Products(known.cache, known.letters.keys()))
+    missing = {*algebra.letters, *algebra.reciprocals, *algebra.powers} - {*model.letters, *model.parameters}
+    order = [entry["name"] for entry in declarations_json(algebra)["letters"]] if missing else []
     for name in order:
+        if name not in missing:
+            continue
         inner = algebra.definition(name)
         try:
             if name in algebra.powers:

@@ -2597,6 +2597,10 @@ MOTION_FIELDS = ("rate", "coefficient", "exponent", "quantity", "power", "limit"
 LEMMAS = {
     "singular value decomposition": "every real matrix S of rank at most r is U D V' with U'U = V'V = I_r, D diagonal",
     "positive definite square root": "every symmetric positive definite A has a symmetric T with T A T = I",
+    "powers of balanced layers": "c_j+1 V_j+1'V_j+1 = c_j V_j V_j' for j < M: V V' c_1...c_M = (c_M V_M V_M')^M for "
+    "V = V_M...V_1, and all c_j ||V_j||^2 are equal",
+    "common eigenvectors": "symmetric matrices that commute have a common orthonormal basis of eigenvectors",
+    "attained minimum": "a continuous function that tends to infinity at infinity has a minimiser",
 }
 
 

@@ -32,7 +32,7 @@ class Mutant:
 def mutants(
     statement: Statement, definitions: Mapping[Any, Any], parameters: tuple[sp.Symbol, ...]
 ) -> Iterator[Mutant]:
-    """Every one-token change of a statement and its definitions.
+    """Every one-token change of a statement and of the definitions that it mentions.
 
     Examples:
         >>> from tightframe.theory.proof.statement import Equal
@@ -47,9 +47,22 @@ def mutants(
     pool = (*parameters, *sorted(letters, key=str))
     for change, changed in _statement(statement, pool):
         yield Mutant(change, changed, definitions)
-    for name, meaning in definitions.items():
+    for name, meaning in _mentioned(statement, definitions).items():
         for change, other in _whole(meaning, pool):
             yield Mutant(f"{latex(name)}: {change}", statement, {**definitions, name: other})
+
+
+def _mentioned(statement: Statement, definitions: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The definitions that occur in a statement, or in one another of these."""
+    found: dict[Any, Any] = {}
+    pending = list(statement.expressions())
+    while pending:
+        expr = pending.pop()
+        for name, meaning in definitions.items():
+            if name not in found and expr.has(name):
+                found[name] = meaning
+                pending.append(meaning)
+    return {name: meaning for name, meaning in definitions.items() if name in found}
 
 
 def _statement(statement: Statement, pool: tuple[Any, ...]) -> Iterator[tuple[str, Statement]]:

@@ -6,8 +6,8 @@ A counterexample found here is final; finding none says nothing.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -29,6 +29,7 @@ from .checker import (
 from .scalar_refuter import may_hold
 from .translation import Translation
 
+SLICES = 4  # points through which a minimum that is not quadratic is tried, itself and others
 Sampler = Callable[[random.Random], Values]
 
 
@@ -44,20 +45,60 @@ def counterexample(
     rng = random.Random(seed)
     for _ in range(draws):
         model = complete_model(translation, sample(rng))
-        if model is None:
-            continue
-        try:
-            if not true_in(statement, translation.algebra, model) and _is_example(translation, hypotheses, model):
-                return model_json(model)
-        except Rejected:  # no example of the setting, or a letter that it does not determine
-            continue
+        if model is not None and fails_in(statement, translation, model, hypotheses):
+            return model_json(model)
     return None
 
 
-def _is_example(translation: Translation, hypotheses: Sequence[Statement], model: Model) -> bool:
+def fails_in(
+    statement: Statement, translation: Translation, model: Model, hypotheses: Sequence[Statement] = ()
+) -> bool:
+    """Whether the statement fails, for certain, in an example in which the hypotheses hold."""
+    try:
+        return not true_in(statement, translation.algebra, model) and is_example(translation, hypotheses, model)
+    except Rejected:  # no example of the setting, or a letter that it does not determine
+        return False
+
+
+def is_example(translation: Translation, hypotheses: Sequence[Statement], model: Model) -> bool:
     """What the checker asks of the model of a certificate; a sampler may be wrong, hypotheses may be contradictory."""
     model.check_shapes(translation.algebra)
     return all(holds(hypothesis, translation.algebra, model) for hypothesis in hypotheses)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Exact examples of a setting, drawn once; products of letters in them are kept from one statement to the next.
+
+    Letters that the translation meets after they are drawn get their values anew for every statement.
+    """
+
+    translation: Translation
+    hypotheses: Sequence[Statement]
+    drawn: tuple[tuple[Values, Model], ...]
+
+    @classmethod
+    def of(cls, translation: Translation, hypotheses: Sequence[Statement], values: Iterable[Values]) -> Examples:
+        """Those of the given values in which the hypotheses hold."""
+        found: list[tuple[Values, Model]] = []
+        for each in values:
+            model = complete_model(translation, each)
+            try:
+                if model is not None and is_example(translation, hypotheses, model):
+                    found.append((each, model))
+            except Rejected:
+                continue
+        return cls(translation, hypotheses, tuple(found))
+
+    def refuting(self, statement: Statement) -> tuple[str, Model] | None:
+        """What is wrong in the first example in which the statement is false or has no meaning, and the example."""
+        for values, base in self.drawn:
+            model = complete_model(self.translation, values, base)
+            if model is None:
+                return "an inverse in it does not exist", base
+            if fails_in(statement, self.translation, model):
+                return "false", model
+        return None
 
 
 def true_in(statement: Statement, algebra: Algebra, model: Model) -> bool:
@@ -79,11 +120,34 @@ def true_in(statement: Statement, algebra: Algebra, model: Model) -> bool:
         value = algebra.evaluate(statement.value, model)[0][0]
         if algebra.evaluate(statement.target, attained)[0][0] != value:
             return False
-        return quadratic_infimum(algebra, statement.target, statement.over, model) == value
+        return _least(statement, algebra, attained, value)
     if statement.kind == "equal-infima" and statement.other is not None:
         left = quadratic_infimum(algebra, statement.target, statement.over, model)
         return left == quadratic_infimum(algebra, statement.other, statement.other_over, model)
     return holds(statement, algebra, model)
+
+
+def _least(statement: Statement, algebra: Algebra, attained: Model, value: Fraction) -> bool:
+    """Whether the value is the infimum; of what is not quadratic, whether no slice through some points goes lower.
+
+    Raises:
+        Rejected: if no slice does, which says nothing.
+    """
+    try:
+        return quadratic_infimum(algebra, statement.target, statement.over, attained) == value
+    except Rejected as unknown:
+        rng = random.Random(0)
+        for number in range(SLICES):
+            for name in statement.over:
+                others = {
+                    other: [[x + (number and rng.randint(-2, 2)) for x in row] for row in attained.letters[other]]
+                    for other in statement.over
+                    if other != name
+                }
+                infimum = quadratic_infimum(algebra, statement.target, (name,), _with(attained, others))
+                if infimum is None or infimum < value:
+                    return False
+        raise unknown
 
 
 def _all_true(parts: Sequence[Statement], algebra: Algebra, model: Model) -> bool:

@@ -55,6 +55,7 @@ class Proving:
     established: dict[str, Statement] = field(default_factory=dict[str, Statement])
     entries: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # the steps of the certificate
     hypotheses: list[Statement] = field(default_factory=list[Statement])
+    completions: star.Completions | None = None  # kept from one search of star to the next, where there are many
 
     def assume(self, name: str, statement: Statement) -> None:
         """Take a hypothesis as established."""
@@ -172,7 +173,7 @@ class Star(Justification):
                 raise StepFailed(f"nothing earlier is called {unknown[0]!r}")
             names = [*self.using, *proving.inverse_relations(goal, *(proving.established[n] for n in self.using))]
         relations = {n: proving.established[n].target for n in names if proving.established[n].kind == "zero"}
-        found = star.prove_zero(proving.translation.algebra, goal.target, relations, self.limits)
+        found = star.prove_zero(proving.translation.algebra, goal.target, relations, self.limits, proving.completions)
         if found.cofactors is None:
             raise StepFailed(f"no cofactors found within the limits; left over: {render(found.remainder)[:300]}")
         return {"cofactors": [cofactor_json(c, value) for c, value in found.cofactors.items()]}

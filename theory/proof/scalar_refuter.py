@@ -62,6 +62,8 @@ def _motion_may_hold(kind: str, calculus: Calculus, motion: Motion, points: list
     rest: Tree = ("/", ("+", calculus.tree, ("*", "-1", motion.coefficient, power)), power)
     if not _vanishes_at_infinity(calculus, rest, points[0]):
         return False
+    if kind in ("decay", "shares") and not _is_count(calculus, motion, points[0]):
+        return False
     if kind == "decay":
         scaled: Tree = ("*", motion.quantity, ("^", name, str(motion.power)))
         return _vanishes_at_infinity(calculus, ("+", scaled, ("*", "-1", motion.limit)), points[0])
@@ -82,6 +84,24 @@ def _bound_fails(calculus: Calculus, motion: Motion, v: Point, w: Point) -> bool
     gain = _ball(calculus, calculus.tree, w) - _ball(calculus, calculus.tree, v)
     bound = 1 + gain / (_ball(calculus, motion.coefficient, v) * _rational(v[name] ** k))
     return bool(ratio - bound > 0)
+
+
+def _is_count(calculus: Calculus, motion: Motion, point: Point) -> bool:
+    """Whether there can be so many solutions: a natural number, and one at least."""
+    values = [_polynomial(poly, point) for poly in calculus.quotient(motion.count)]
+    number = values[0] / values[1]
+    return number.denominator == 1 and number >= 1
+
+
+def _polynomial(poly: Commutative, point: Point) -> Fraction:
+    total = Fraction(0)
+    for mono, coefficient in poly.items():
+        for name, exponent in mono:
+            if name not in point:
+                raise Unknown
+            coefficient *= point[name] ** exponent
+        total += coefficient
+    return total
 
 
 def _share_fails(calculus: Calculus, motion: Motion, v: Point, w: Point) -> bool:

@@ -35,6 +35,8 @@ class Context(NamedTuple):
 
 
 Cofactors = dict[Context, Fraction]
+PRIME = 2**31 - 1
+OPERATIONS = 2e8  # of an elimination, a second
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Limits:
     degree: int = 14
     columns: int = 6000
     slack: int = 2
+    exponent: int = 8  # of a parameter, beyond those of the claim
 
 
 @dataclass(frozen=True)
@@ -82,27 +85,50 @@ def term_key(algebra: Algebra, key: Key) -> tuple[Any, ...]:
     return sum(s[0] for s in sizes), sum(s[1] for s in sizes), traces, word or (), sum(abs(e) for _, e in mono), mono
 
 
+class OutOfTime(Exception):
+    """The search has met its limit of time."""
+
+
+Completions = dict[tuple[str, ...], "_Completion"]
+
+
 def prove_zero(
-    algebra: Algebra, claim: Polynomial, relations: Mapping[str, Polynomial], limits: Limits | None = None
+    algebra: Algebra,
+    claim: Polynomial,
+    relations: Mapping[str, Polynomial],
+    limits: Limits | None = None,
+    completions: Completions | None = None,
 ) -> Search:
-    """Search cofactors that express ``claim`` by ``relations`` (each a polynomial known to vanish)."""
+    """Search cofactors that express ``claim`` by ``relations`` (each a polynomial known to vanish).
+
+    ``completions`` keeps what was found out about sets of relations, for further claims under the same ones.
+    """
     limits = limits or Limits()
-    started = time.perf_counter()
-    search = _Completion(algebra, limits, started)
-    for name, relation in sorted(relations.items(), key=lambda item: len(item[1].terms)):
-        search.add_relation(name, relation)
-    rest, cofactors = search.reduce(claim)
-    while rest.terms and search.step():
-        rest, more = search.reduce(rest)
-        for context, value in more.items():
-            _accumulate(cofactors, context, value)
-    if rest.terms:
-        extra = _linear_search(algebra, rest, search, limits, started)
-        if extra is None:
-            return Search(None, rest, time.perf_counter() - started)
-        for context, value in extra.items():
-            _accumulate(cofactors, context, value)
-    return Search(cofactors, algebra.zero(claim.shape), time.perf_counter() - started)
+    started = time.process_time()
+    names = tuple(sorted(relations))
+    search = completions.get(names) if completions is not None else None
+    if search is None or search.given != relations or search.algebra is not algebra:
+        search = _Completion(algebra, limits, started)
+        search.given = dict(relations)
+    search.limits, search.started = limits, started
+    try:
+        search.add_relations()
+        if completions is not None:
+            completions[names] = search
+        rest, cofactors = search.reduce(claim)
+        while rest.terms and search.step():
+            rest, more = search.reduce(rest)
+            for context, value in more.items():
+                _accumulate(cofactors, context, value)
+        if rest.terms:
+            extra = _linear_search(algebra, rest, search, limits, started)
+            if extra is None:
+                return Search(None, rest, time.process_time() - started)
+            for context, value in extra.items():
+                _accumulate(cofactors, context, value)
+    except OutOfTime:
+        return Search(None, claim, time.process_time() - started)
+    return Search(cofactors, algebra.zero(claim.shape), time.process_time() - started)
 
 
 def divided(algebra: Algebra, mono: Monomial, by: Monomial) -> Monomial | None:
@@ -148,12 +174,25 @@ class _Completion:
         self.algebra = algebra
         self.limits = limits
         self.started = started
+        self.given: dict[str, Polynomial] = {}
+        self.pending: list[str] | None = None  # relations not yet added
         self.relations: dict[tuple[str, bool], Polynomial] = {}
         self.basis: list[Element] = []
         self.scalars: list[Element] = []
         self.spare: list[Element] = []  # without a leading word: only the linear search can use them
         self.pairs: list[tuple[int, int, Element, Element, Word, Word, Word, Word]] = []
         self.count = 0
+
+    def in_time(self) -> bool:
+        return time.process_time() - self.started < self.limits.seconds
+
+    def add_relations(self) -> None:
+        """All that are given, the shortest first; after an interruption, the rest."""
+        if self.pending is None:
+            self.pending = sorted(self.given, key=lambda name: len(self.given[name].terms))[::-1]
+        while self.pending:
+            self.add_relation(self.pending[-1], self.given[self.pending[-1]])
+            self.pending.pop()
 
     def add_relation(self, name: str, relation: Polynomial) -> None:
         versions = [(False, relation)]
@@ -214,7 +253,7 @@ class _Completion:
     def step(self) -> bool:
         """Resolve critical pairs until a new rule appears."""
         algebra = self.algebra
-        while self.pairs and time.perf_counter() - self.started < self.limits.seconds:
+        while self.pairs and self.in_time():
             _, _, first, second, l1, r1, l2, r2 = heapq.heappop(self.pairs)
             left = self._in_context(first, l1, r1)
             right = self._in_context(second, l2, r2)
@@ -263,10 +302,15 @@ class _Completion:
         """Normal form of a polynomial and the cofactors of ``poly - normal form``.
 
         A rule is applied only where every new term is smaller, which makes the loop end also inside traces.
+
+        Raises:
+            OutOfTime: if the limit of time is met.
         """
         algebra, size = self.algebra, partial(term_key, self.algebra)
         work, done, cofactors = dict(poly.terms), dict[Key, Fraction](), Cofactors()
         while work:
+            if not self.in_time():
+                raise OutOfTime
             key = max(work, key=size)
             value = work.pop(key)
             for element, context in self._hits(key):
@@ -347,17 +391,20 @@ def _linear_search(
 
     base = max(map(length, claim.terms), default=0)
     base = max([base, *(len(e.word or ()) for e in elements)])
+    steepest = limits.exponent + max((abs(e) for mono, _, _ in claim.terms for _, e in mono), default=0)
     for degree in range(base, base + limits.slack + 1):
-        if time.perf_counter() - started > limits.seconds:
+        if time.process_time() - started > limits.seconds:
             return None
         columns: dict[tuple[int, Context], Polynomial] = {}
         rows: dict[Key, int] = {key: i for i, key in enumerate(claim.terms)}
         pending = list(claim.terms)
-        while pending and len(columns) < limits.columns and time.perf_counter() - started < limits.seconds:
+        while pending and len(columns) < limits.columns and time.process_time() - started < limits.seconds:
             key = pending.pop()
             for number, context in _instances(algebra, key, elements):
-                if (number, context) in columns:
+                if (number, context) in columns or any(abs(e) > steepest for _, e in context.mono):
                     continue
+                if not search.in_time():
+                    return None
                 poly = expand(algebra, elements[number].poly, context, claim.shape)
                 if any(length(k) > degree for k in poly.terms):
                     continue
@@ -366,9 +413,10 @@ def _linear_search(
                     if other not in rows:
                         rows[other] = len(rows)
                         pending.append(other)
-        if time.perf_counter() - started > limits.seconds:
-            return None  # the elimination would not end in time
-        solution = _solve(claim, columns, rows)
+        left = limits.seconds - (time.process_time() - started)
+        if len(rows) * len(columns) * min(len(rows), len(columns)) > OPERATIONS * max(left, 0.0):
+            return None  # the elimination, which nothing interrupts, would not end in time
+        solution = _solve(claim, columns, rows) if _solvable(claim, columns, rows) else None
         if solution is not None:
             total: Cofactors = {}
             for (number, context), value in solution.items():
@@ -386,6 +434,21 @@ def _instances(algebra: Algebra, key: Key, elements: list[Element]) -> Iterator[
             quotient = divided(algebra, mono, m) if w and not s else None
             if w and quotient is not None:
                 yield from ((number, context) for context in occurrences(algebra, quotient, traces, word, w))
+
+
+def _solvable(claim: Polynomial, columns: dict[tuple[int, Context], Polynomial], rows: dict[Key, int]) -> bool:
+    """Modulo a prime, which is far quicker than over Q and says no to almost all that has no solution there."""
+    import flint
+
+    matrix = flint.nmod_mat(len(rows), len(columns) + 1, PRIME)
+    try:
+        for j, poly in enumerate((*columns.values(), claim)):
+            for key, value in poly.terms.items():
+                matrix[rows[key], j] = value.numerator * pow(value.denominator, -1, PRIME) % PRIME
+    except ValueError:  # a denominator that the prime divides
+        return True
+    reduced, rank = matrix.rref()
+    return rank == 0 or any(int(reduced[rank - 1, j]) for j in range(len(columns)))
 
 
 def _solve(
