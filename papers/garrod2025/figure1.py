@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...theory.symbols import integers, reals
-from ..experiments import COLOURS, STYLE, Experiment, Numbers, Progress
+from ..drawing import COLOURS, STYLE
+from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, Values, to_float
 
 if TYPE_CHECKING:
