@@ -156,8 +156,8 @@ class Structures:
 
     `logits` (..., R, K) are those of the converged point of least loss (where none converged, of the least loss),
     `singular_values` (..., min(R, K)) and `rank` those of the logits of all samples, `width` its width, `hits` the
-    number of converged starts that ended at its loss. `losses`, `ranks` and `converged` are (D, S, ...): an end that
-    did not converge is marked, and says nothing.
+    number of converged starts that ended at its loss; `certain` says where one converged and none ended lower.
+    `losses`, `ranks` and `converged` are (D, S, ...): an end that did not converge is marked, and says nothing.
     """
 
     logits: Tensor
@@ -165,6 +165,7 @@ class Structures:
     rank: Tensor
     width: Tensor
     hits: Tensor
+    certain: Tensor
     losses: Tensor
     ranks: Tensor
     converged: Tensor
@@ -227,6 +228,7 @@ def search(
         least.pick(ranks),
         torch.tensor(widths, device=found.device)[least.index // starts],
         least.hits,
+        least.certain,
         *(each.reshape(shape) for each in (stats.loss, ranks, stats.converged)),
     )
     return Solution(structures, least.result, MinimisationStats(*map(least.pick, vars(stats).values())))

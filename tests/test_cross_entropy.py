@@ -318,6 +318,19 @@ def test_reference_values_are_reached(number: int) -> None:
         assert_close(low_rank.best_scale(model, low_rank.paired(classes)).value.loss, least, 6e-9)
 
 
+def test_the_least_may_be_neither_dnc_nor_paired() -> None:
+    """K = 7, L = 3: rank 3, below the paired structure of rank 4; the logits alone, of exact rank, give the loss."""
+    model = reference(7, 3, 0.01)
+    found = low_rank.search(model, 0, widths=(7,), starts=12)
+    assert found.converged
+    assert int(found.value.rank) == 3
+    for direction in (centring(7), low_rank.paired(7)):
+        assert float(found.stats.loss) < float(low_rank.best_scale(model, direction).value.loss) - 0.01
+    own = low_rank.best_scale(model, found.value.logits).value
+    assert_close(own.scale, 1.0, 1e-5)
+    assert_close(own.loss, found.stats.loss, 1e-10)
+
+
 def test_a_search_of_many_decays_is_one_of_each() -> None:
     """From DNC to nothing, K = 3: the loss rises with the decay, and lies at or below zero's and DNC's."""
     model = reference(3, 2, 0.1)
