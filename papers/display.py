@@ -82,7 +82,7 @@ def plain(data: dict[str, Any]) -> str:
     """What ``tightframe show ID`` prints."""
 
     def field(name: str, text: str) -> str:
-        return f"{name:<12}{text}"
+        return f"{name:<14}{text}"
 
     marks = {True: "used", False: "not used", None: "-"}
     lemmas = f" (conditional on {', '.join(data['conditional_on'])})" if data["conditional_on"] else ""

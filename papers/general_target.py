@@ -104,7 +104,7 @@ def simulate(values: Mapping[str, Any], seed: int) -> Comparison:
 
 CLAIM = Claim(
     "tightframe/general-target",
-    "Deep linear models, any targets: f* = 1/2 sum_i (sigma_i^2/N) min g_{b_i}, W W^T = sum_i N lam_H x_i^M u_i u_i^T",
+    "Deep linear models, any targets: the minimum and its singular values, one scalar problem for each of the targets'",
     Kind.IDENTITY,
     minima.statement,
     setting,

@@ -180,7 +180,7 @@ CLAIMS = (
     ),
     Claim(
         "dang2023/trivial-collapse",
-        "Balanced, b > beta_M: all weights and features of every global minimiser are zero",
+        "Balanced, above the threshold: all weights and features of every global minimiser are zero",
         Kind.IDENTITY,
         collapse.statement,
         collapse_setting,

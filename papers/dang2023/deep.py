@@ -193,7 +193,7 @@ MINIMAL = (
 CLAIMS = (
     Claim(
         "dang2023/scalar-reduction",
-        "Minimising f is minimising a scalar problem for each class: f* = 1/2 sum_k (n_k/N) min g_{b_k}",
+        "Minimising the loss is minimising one scalar problem for each class",
         Kind.OPTIMUM,
         global_minima.reduction(),
         reduction_setting,
@@ -212,7 +212,7 @@ CLAIMS = (
     ),
     Claim(
         "dang2023/imbalanced-deep",
-        "Any number of layers, no bias: lengths p_k = N lambda_H x_k^M, and class k collapses where b_k > beta_M",
+        "Any number of layers, no bias, classes of any sizes: all lengths at the minimum, and which classes collapse",
         Kind.IDENTITY,
         lengths.statement,
         lengths_setting,

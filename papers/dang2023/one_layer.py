@@ -163,7 +163,7 @@ CLAIMS = (
     ),
     Claim(
         "dang2023/minority-collapse",
-        "In the same case class k collapses exactly when N^2 lambda_W lambda_H / n_k >= 1",
+        "In the same case a class collapses exactly when the decays are too large for its size",
         Kind.IDENTITY,
         case.statement,
         class_setting,
@@ -179,7 +179,7 @@ CLAIMS = (
     ),
     Claim(
         "dang2023/small-decay-lengths",
-        "As both decays tend to zero, squared rows of W are as n_k^(1/2), squared class means as n_k^(-1/2)",
+        "As both decays tend to zero, squared rows of W are as the roots of class sizes, squared class means inversely",
         Kind.LIMIT,
         AllOf(factorisation.small_decay_limits(ROOT.symbol, INVERSE.symbol, SAMPLES.symbol)),
         small_setting,

@@ -75,7 +75,7 @@ PREDICTION = Prediction((Input("M", DEPTH.range, DEPTH.says), Input("b", SLOPE.r
 CLAIMS = (
     Claim(
         "dang2023/scalar-minimiser",
-        "The minimiser of 1/(1 + x^M) + b x is 0 above the threshold beta_M, the larger root below it, and both at it",
+        "The scalar problem: zero is its minimiser above the threshold, the larger root below it, and both are at it",
         Kind.OPTIMUM,
         problem.statement,
         setting,
