@@ -21,7 +21,7 @@ from tightframe.theory import optimality
 from tightframe.theory.logit_scale import Scaled, pairs, simplex
 
 NAME = "optimality-map"
-SMALL = {"K": (3, 4, 5), "L": (1, 2), "lam": ("0.001", "0.05"), "starts": 8}
+SMALL = {"K": (3, 4, 5), "L": (1, 2), "lam": ("0.001", "0.05"), "starts": 6}
 Cells = dict[tuple[int, int], dict[str, Any]]
 
 

@@ -32,7 +32,8 @@ MOST_CLASSES, MOST_DEPTH = 40, 40
 # Relative: below this a loss of the search is that of DNC. A scaled gradient norm of 1e-10 leaves far less.
 SAME = 1e-9
 BETWEEN, ROUNDS = 7, 2  # lam between two, searched again between two of these so often
-LEAST = Fraction(1, 10**6)  # of a lam at which a structure is better: how far down its crossing is looked for
+# Of the lam from which on zero wins: from where, and how far down, a crossing is looked for.
+TOP, LEAST = Fraction(99, 100), Fraction(1, 10**6)
 
 
 def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
@@ -76,19 +77,16 @@ def _check(values: Values) -> None:
 
 
 def _edges_in_decay(classes: int, depth: int, per_class: int) -> dict[str, Any]:
-    """What theorem 1 says, from where on zero wins, and where else the decision changes with lam."""
+    """Theorem 1, from where on zero wins, and where a structure of theory ceases to be better as lam falls."""
     from ...theory import optimality
 
-    decision, ranges = optimality.all_decays(classes, depth, per_class)
     zero = optimality.even_with_zero(classes, depth, per_class)
     numbers = {"theorem_1": optimality.covered(classes, depth), "zero_wins_from": float(zero[1]), "crossing": None}
-    known = [each for each in ranges if each.decision.rank]
-    if numbers["theorem_1"] or decision.suboptimal is not None or not known:
+    high = low = zero[0] * TOP
+    if numbers["theorem_1"] or not optimality.decide(classes, depth, per_class, high).suboptimal:
         return numbers
-    # The intervals are coarse where the losses are close: the crossing may lie below the first of them.
-    high = low = (Fraction(known[0].low) + Fraction(known[0].high)) / 2
     while optimality.decide(classes, depth, per_class, low).suboptimal:
-        if low < high * LEAST:
+        if low < zero[0] * LEAST:
             return numbers
         high, low = low, low * Fraction(3, 4)
     ends = optimality.crossing(classes, depth, per_class, low, high)
@@ -385,7 +383,7 @@ EXPERIMENT = Experiment(
         Input("lam", POSITIVE, "decays of every factor", many=True, default="0.0001,0.001,0.01,0.1"),
         Input("n", integers(1), "samples per class", default=1),
         Input("starts", integers(2), "starts of each search", default=6),
-        Input("iterations", integers(1), "most iterations of a start", default=1000),
+        Input("iterations", integers(1), "most iterations of a start", default=400),
     ),
     lambda values: len(set(values["K"])) * len(set(values["L"])),
     run,
