@@ -380,7 +380,7 @@ EXPERIMENT = Experiment(
     (
         Input("K", integers(2), "numbers of classes", many=True, default="2,3,4,5,6,7,8,9,10,11,12"),
         Input("L", integers(1), "numbers of weight matrices", many=True, default="1,2,3,4,5,6"),
-        Input("lam", POSITIVE, "decays of every factor", many=True, default="0.0001,0.001,0.01,0.1"),
+        Input("lam", POSITIVE, "decays of every factor", many=True, default="0.0003,0.001,0.01,0.1"),
         Input("n", integers(1), "samples per class", default=1),
         Input("starts", integers(2), "starts of each search", default=6),
         Input("iterations", integers(1), "most iterations of a start", default=400),
