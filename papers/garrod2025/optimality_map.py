@@ -245,7 +245,7 @@ def summary(numbers: Numbers) -> list[str]:
         *lines,
         "O optimal (proved), S suboptimal (certified), Z so by zero, U undecided; rank and loss of the best found;",
         "O for K = 2 and L > 1 is a proof on paper, of convexity in the squared gap;",
-        "* better than DNC, and not certified; (rank) worse: it missed DNC; ? the search did not converge",
+        "* better than DNC, and not certified; (rank) worse than DNC or zero, which it missed; ? the search did not converge",
         f"{len(every)} cells: {counts}",
         f"search converged in {sum(c['certain'] for c in every)}; below DNC in {len(below)} of them, "
         f"certified with the factors found in {sum(c['found_certified'] for c in below)}",
@@ -366,7 +366,15 @@ def _legend(drawn: Figure, numbers: Numbers, columns: int) -> None:
         Line2D([], [], label="a known structure beats DNC above", **CROSSED),
         Line2D([], [], label="so does one found by search", **FOUND),
         Line2D([], [], label="zero beats DNC above", **ZERO),
-        Line2D([], [], linestyle="none", marker="$2$", color="0.1", markersize=4, label="rank of the best found"),
+        Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker="$2$",
+            color="0.1",
+            markersize=4,
+            label="rank of the best found; (2): worse than DNC or zero",
+        ),
     ]
     drawn.legend(
         handles=handles, loc="outside upper center", ncols=max(2, columns), columnspacing=1.2, handlelength=1.8
