@@ -245,7 +245,7 @@ def summary(numbers: Numbers) -> list[str]:
         *lines,
         "O optimal (proved), S suboptimal (certified), Z so by zero, U undecided; rank and loss of the best found;",
         "O for K = 2 and L > 1 is a proof on paper, of convexity in the squared gap;",
-        "* better than DNC, and not certified; (rank) worse than DNC or zero, which it missed; ? the search did not converge",
+        "* better than DNC, and not certified; (rank) worse than DNC or zero; ? the search did not converge",
         f"{len(every)} cells: {counts}",
         f"search converged in {sum(c['certain'] for c in every)}; below DNC in {len(below)} of them, "
         f"certified with the factors found in {sum(c['found_certified'] for c in below)}",
