@@ -31,7 +31,9 @@ MOST_RUNS = 10**5  # starts, of all cells
 MOST_CLASSES, MOST_DEPTH = 40, 40
 # Relative: below this a loss of the search is that of DNC. A scaled gradient norm of 1e-10 leaves far less.
 SAME = 1e-9
-LEAST = Fraction(1, 10**6)  # of a lam at which a structure is better: how far down its crossing is looked for
+BETWEEN, ROUNDS = 7, 2  # lam between two, searched again between two of these so often
+# Of the lam from which on zero wins: from where, and how far down, a crossing is looked for.
+TOP, LEAST = Fraction(99, 100), Fraction(1, 10**6)
 
 
 def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
@@ -41,8 +43,10 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
     maps: list[dict[str, Any]] = []
     for depth in _ascending(values["L"]):
         for classes in _ascending(values["K"]):
-            cells = _cells(values, classes, depth, decays, (1000 * seed + 100 * depth + classes) % 2**63)
-            maps.append({"K": classes, "L": depth, **_edges_in_decay(classes, depth, values["n"]), "cells": cells})
+            cells = _cells(values, classes, depth, decays, seed)
+            found = _found_crossing(values, classes, depth, cells, seed)
+            edges = _edges_in_decay(classes, depth, values["n"])
+            maps.append({"K": classes, "L": depth, **edges, "found_crossing": found, "cells": cells})
             progress(f"K = {classes}, L = {depth}")
     every = [cell for each in maps for cell in each["cells"]]
     lost = sum(not cell["certain"] for cell in every)
@@ -73,19 +77,16 @@ def _check(values: Values) -> None:
 
 
 def _edges_in_decay(classes: int, depth: int, per_class: int) -> dict[str, Any]:
-    """What theorem 1 says, from where on zero wins, and where else the decision changes with lam."""
+    """Theorem 1, from where on zero wins, and where a structure of theory ceases to be better as lam falls."""
     from ...theory import optimality
 
-    decision, ranges = optimality.all_decays(classes, depth, per_class)
     zero = optimality.even_with_zero(classes, depth, per_class)
     numbers = {"theorem_1": optimality.covered(classes, depth), "zero_wins_from": float(zero[1]), "crossing": None}
-    known = [each for each in ranges if each.decision.rank]
-    if numbers["theorem_1"] or decision.suboptimal is not None or not known:
+    high = low = zero[0] * TOP
+    if numbers["theorem_1"] or not optimality.decide(classes, depth, per_class, high).suboptimal:
         return numbers
-    # The intervals are coarse where the losses are close: the crossing may lie below the first of them.
-    high = low = (Fraction(known[0].low) + Fraction(known[0].high)) / 2
     while optimality.decide(classes, depth, per_class, low).suboptimal:
-        if low < high * LEAST:
+        if low < zero[0] * LEAST:
             return numbers
         high, low = low, low * Fraction(3, 4)
     ends = optimality.crossing(classes, depth, per_class, low, high)
@@ -104,6 +105,7 @@ def _cells(
     from ...numerics.deep_linear import DeepLinearUFM
 
     model = DeepLinearUFM((values["n"],) * classes, classes, depth, 1.0, loss="ce")
+    seed = (10**4 * seed + 100 * depth + classes) % 2**63
     lam = torch.tensor([float(decay) for decay in decays], dtype=torch.float64)
     found = low_rank.search(
         model,
@@ -133,6 +135,36 @@ def _cells(
         )
         for i, decay in enumerate(decays)
     ]
+
+
+def _found_crossing(
+    values: Mapping[str, Any], classes: int, depth: int, cells: Sequence[Mapping[str, Any]], seed: int
+) -> dict[str, Any] | None:
+    """Between an undecided lam and the next, at which something better is certified: the same search, closer together.
+
+    Certified at ``lam``; at ``undecided_at`` nothing better was found, which proves nothing.
+    """
+    pair = _changing(cells)
+    if pair is None:
+        return None
+    for _ in range(ROUNDS):
+        low, high = pair
+        ratio = (high["lam"] / low["lam"]) ** (1 / (BETWEEN + 1))
+        decays = [Fraction(low["lam"] * ratio**i) for i in range(1, BETWEEN + 1)]
+        pair = _changing([low, *_cells(values, classes, depth, decays, seed), high]) or pair
+    low, high = pair
+    return {
+        "undecided_at": low["lam"],
+        "converged_there": low["certain"],
+        "lam": high["lam"],
+        "shown_by": high["shown_by"],
+        "rank": high["witness_rank"],
+    }
+
+
+def _changing(cells: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """The first neighbours of which the upper alone is suboptimal."""
+    return next((pair for pair in pairwise(cells) if [c["status"] for c in pair] == [UNDECIDED, SUBOPTIMAL]), None)
 
 
 def _cell(per_class: int, depth: int, decay: Fraction, logits: Tensor, found: dict[str, Any]) -> dict[str, Any]:
@@ -200,6 +232,8 @@ def summary(numbers: Numbers) -> list[str]:
         cells = "".join(f"{_word(cell):<13}" for cell in each["cells"])
         found = each["crossing"]
         crossing = f"{found['lam']:.8g} ({found['witness']})" if found else "-"
+        found = each["found_crossing"]
+        crossing += f"; by search {found['lam']:.4g} (rank {found['rank']})" if found else ""
         lines.append(
             f"{each['L']:>2}  {each['K']:>2}  {'yes' if each['theorem_1'] else '-':<5}  {cells}"
             f"{each['zero_wins_from']:<9.4g}  {crossing}"
@@ -211,7 +245,7 @@ def summary(numbers: Numbers) -> list[str]:
         *lines,
         "O optimal (proved), S suboptimal (certified), Z so by zero, U undecided; rank and loss of the best found;",
         "O for K = 2 and L > 1 is a proof on paper, of convexity in the squared gap;",
-        "* found to be better than DNC, and not certified; ? the search did not converge",
+        "* better than DNC, and not certified; (rank) worse than DNC or zero; ? the search did not converge",
         f"{len(every)} cells: {counts}",
         f"search converged in {sum(c['certain'] for c in every)}; below DNC in {len(below)} of them, "
         f"certified with the factors found in {sum(c['found_certified'] for c in below)}",
@@ -219,10 +253,17 @@ def summary(numbers: Numbers) -> list[str]:
 
 
 def _word(cell: Mapping[str, Any]) -> str:
+    return f"{_letter(cell)} {_rank(cell)} {cell['found_loss']:.5f}" if cell["certain"] else f"{_letter(cell)} ?"
+
+
+def _rank(cell: Mapping[str, Any]) -> str:
+    """Of what the search found, marked where it is no better than what is known, or better but not certified."""
     if not cell["certain"]:
-        return f"{_letter(cell)} ?"
-    better = cell["found_loss"] < cell["dnc_loss"] * (1 - SAME) and cell["status"] == UNDECIDED
-    return f"{_letter(cell)}{'*' * better} {cell['found_rank']} {cell['found_loss']:.5f}"
+        return "?"
+    if cell["found_loss"] > cell["dnc_loss"] * (1 + SAME):
+        return f"({cell['found_rank']})"
+    better = cell["found_loss"] < cell["dnc_loss"] * (1 - SAME)
+    return f"{cell['found_rank']}{'*' * (better and cell['status'] == UNDECIDED)}"
 
 
 def _letter(cell: Mapping[str, Any]) -> str:
@@ -241,6 +282,7 @@ KINDS: Mapping[str, tuple[str, Style]] = {
 CELL: Style = {"edgecolor": "0.55", "linewidth": 0.3}
 REGION: Style = {"color": COLOURS[0], "linewidth": 1.8}
 CROSSED: Style = {"color": COLOURS[1], "linewidth": 1.6}
+FOUND: Style = {"color": COLOURS[2], "linewidth": 1.6, "linestyle": (0, (1, 0.7))}
 ZERO: Style = {"color": "0.1", "linewidth": 0.9, "linestyle": (0, (2, 1))}
 
 
@@ -253,13 +295,13 @@ def figure(numbers: Numbers) -> Figure:
     columns = min(3, len(depths))
     rows = -(-len(depths) // columns)
     with mpl.rc_context({**STYLE, "hatch.linewidth": 0.4}):
-        drawn = Figure(figsize=(max(4.6, 0.5 + 2.5 * columns), 1.0 + 2.3 * rows), layout="constrained")
+        drawn = Figure(figsize=(max(5.4, 0.5 + 2.5 * columns), 1.0 + 2.3 * rows), layout="constrained")
         panels = drawn.subplots(rows, columns, squeeze=False).flatten()
         for panel in panels[len(depths) :]:
             panel.remove()
         for panel, depth in zip(panels, depths, strict=False):
             _draw(panel, numbers, depth)
-        _legend(drawn, numbers)
+        _legend(drawn, numbers, columns)
     return drawn
 
 
@@ -280,15 +322,15 @@ def _draw(panel: Axes, numbers: Numbers, depth: int) -> None:
         for cell, low, high in zip(each["cells"], bounds[:-1], bounds[1:], strict=True):
             _, style = KINDS[_letter(cell)]
             panel.add_patch(Rectangle((x - 0.5, low), 1, high - low, **CELL, **style))
-            text = str(cell["found_rank"]) if cell["certain"] else "?"
-            better = cell["status"] == UNDECIDED and cell["found_loss"] < cell["dnc_loss"] * (1 - SAME)
             box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
-            panel.text(x, cell["lam"], text + "*" * better, ha="center", va="center", fontsize=6.5, bbox=box)
+            panel.text(x, cell["lam"], _rank(cell), ha="center", va="center", fontsize=6.5, bbox=box)
         ends = [x - 0.5, x + 0.5]
         if bounds[0] < each["zero_wins_from"] < bounds[-1]:
             panel.plot(ends, [each["zero_wins_from"]] * 2, **ZERO)
         if each["crossing"]:
             panel.plot(ends, [each["crossing"]["lam"]] * 2, **CROSSED)
+        if each["found_crossing"]:
+            panel.plot(ends, [each["found_crossing"]["lam"]] * 2, **FOUND)
     covered = [x for x, each in enumerate(found) if each["theorem_1"]]
     if covered:
         corner, width = (min(covered) - 0.46, bounds[0] * 1.03), max(covered) - min(covered) + 0.92
@@ -313,19 +355,30 @@ def _draw(panel: Axes, numbers: Numbers, depth: int) -> None:
     panel.set_title(f"$L = {depth}$")
 
 
-def _legend(drawn: Figure, numbers: Numbers) -> None:
+def _legend(drawn: Figure, numbers: Numbers, columns: int) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     letters = {_letter(cell) for each in numbers["maps"] for cell in each["cells"]}
     handles: list[Any] = [Patch(label=says, **CELL, **style) for key, (says, style) in KINDS.items() if key in letters]
     handles += [
-        Line2D([], [], label="theorem 1 speaks of", **REGION),
+        Line2D([], [], label="covered by theorem 1", **REGION),
         Line2D([], [], label="a known structure beats DNC above", **CROSSED),
+        Line2D([], [], label="so does one found by search", **FOUND),
         Line2D([], [], label="zero beats DNC above", **ZERO),
-        Line2D([], [], linestyle="none", marker="$2$", color="0.1", markersize=4, label="rank of the best found"),
+        Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker="$2$",
+            color="0.1",
+            markersize=4,
+            label="rank of the best found; (2): worse than DNC or zero",
+        ),
     ]
-    drawn.legend(handles=handles, loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.8)
+    drawn.legend(
+        handles=handles, loc="outside upper center", ncols=max(2, columns), columnspacing=1.2, handlelength=1.8
+    )
 
 
 POSITIVE = reals(0, open=True)
@@ -335,7 +388,7 @@ EXPERIMENT = Experiment(
     (
         Input("K", integers(2), "numbers of classes", many=True, default="2,3,4,5,6,7,8,9,10,11,12"),
         Input("L", integers(1), "numbers of weight matrices", many=True, default="1,2,3,4,5,6"),
-        Input("lam", POSITIVE, "decays of every factor", many=True, default="0.0001,0.001,0.01,0.1"),
+        Input("lam", POSITIVE, "decays of every factor", many=True, default="0.0003,0.001,0.01,0.1"),
         Input("n", integers(1), "samples per class", default=1),
         Input("starts", integers(2), "starts of each search", default=6),
         Input("iterations", integers(1), "most iterations of a start", default=400),
