@@ -16,7 +16,7 @@ from tightframe import papers
 from tightframe.numerics import low_rank
 from tightframe.numerics.deep_linear import DeepLinearUFM
 from tightframe.papers import cli, experiments
-from tightframe.papers.garrod2025.optimality_map import OPTIMAL, SUBOPTIMAL, UNDECIDED, rational_factors
+from tightframe.papers.garrod2025.optimality_map import ARGUED, OPTIMAL, SUBOPTIMAL, UNDECIDED, rational_factors
 from tightframe.theory import optimality
 from tightframe.theory.logit_scale import Scaled, pairs, simplex
 
@@ -225,7 +225,7 @@ def test_stages_are_told_and_panels_labelled(small: dict[str, Any], tmp_path: Pa
 
 def test_the_table_says_what_is_known(small: dict[str, Any]) -> None:
     text = "\n".join(experiments.find(NAME).summary(small))
-    assert "12 cells: 6 optimal (proved), 3 suboptimal (certified), 3 undecided" in text
+    assert "12 cells: 6 optimal (proved), 0 optimal (argued on paper), 3 suboptimal (certified), 3 undecided" in text
     assert "0.011760498 (pairs)" in text
 
 
@@ -250,3 +250,8 @@ def test_bad_input_is_one_line(inputs: dict[str, Any], words: str, capsys: pytes
     assert err.startswith("tightframe: ")
     assert err.count("\n") == 1
     assert words in err
+
+
+def test_two_classes_are_argued_and_not_proved() -> None:
+    [one, two] = papers.simulate(NAME, K=2, L="1,2", lam="0.01", starts=2)["maps"]
+    assert [each["cells"][0]["status"] for each in (one, two)] == [OPTIMAL, ARGUED]
