@@ -63,7 +63,8 @@ class Trial:
 class Court:
     """A claim with all but the last step of its derivation established, ready to try other last steps.
 
-    ``own`` is the last step of the claim's own certificate, ``used`` the hypotheses that it rests on.
+    ``own`` is the last step of the claim's own certificate, ``required`` that and the steps that it needs, ``used`` the
+    hypotheses that it rests on.
     """
 
     def __init__(self, claim: Claim, seed: int = 0) -> None:
@@ -81,6 +82,7 @@ class Court:
         with self.undone():
             self.proving.take(last.name, last.says, last.by)
             self.own = self.proving.entries[-1]
+            self.required = {entry["name"] for entry in needed(self.proving.entries)}
             report = self.check(self.goal, self.hypotheses)
         self.used = {name for name, _, flag in report.hypotheses if flag}
         self.grafts = 0
@@ -285,7 +287,7 @@ class Court:
         return isinstance(Derivation(self.derivation.title, kept, (step,)).prove(seed=self.seed), Proof)
 
     def proved(self, kept: Setting, dropped: str) -> bool:
-        """Whether those steps that can be taken without a hypothesis reach the claim."""
+        """Whether the steps that the claim needs can be taken without a hypothesis."""
         shorter = Derivation(self.derivation.title, kept, self.derivation.steps)
         translation, hypotheses = kept.translation()
         goal = translation.statement(self.claim.statement)
@@ -294,7 +296,8 @@ class Court:
             try:
                 proving.take(step.name, step.says, _hurried(_without(step.by, dropped)))
             except (Refutation, StepFailed, checker.Rejected, KeyError):
-                continue  # steps that are not needed may fail
+                if step.name in self.required:
+                    return False
         model = shorter.model(translation, self.seed)
         if model is None or shorter.steps[-1].name not in proving.established:
             return False
