@@ -140,12 +140,16 @@ def broken(latex: str, line: float = LINE) -> tuple[str, ...]:
         return tuple(f"&{row.removeprefix('&')}" for rows in every for row in rows)
     left = left_side(latex)
     right = latex.removeprefix(left).lstrip()
-    if right and width(left) <= 0.3 * line:
+    beside = bool(right) and width(left) <= 0.3 * line
+    first, *rest = _rows(right, line - width(left)) if beside else _rows(latex, line)
+    if not rest:  # too long, and it cannot be broken
+        return (latex,)
+    if beside:
         relation = tokens(right)[0]
-        first, *rest = _rows(right, line - width(left))
-        return (f"{left} &{relation} {first.removeprefix(relation).lstrip()}", *map(_continued, rest))
-    first, *rest = _rows(latex, line)
-    return (f"&{first}", *map(_continued, rest))
+        first = f"{left} &{relation} {first.removeprefix(relation).lstrip()}"
+    else:
+        first = f"&{first}"
+    return (first, *map(_continued, rest))
 
 
 def _continued(row: str) -> str:

@@ -285,8 +285,10 @@ def of_claim(claim: str, inputs: Values, digits: int | None = None) -> dict[str,
 
     found = registry.find(claim)
     if found.predict is None:
-        known = ", ".join(other.id for other in registry.claims().values() if other.predict is not None)
-        raise LookupError(f"{claim} has no closed form to evaluate; those that have one: {known}")
+        paper = claim.partition("/")[0]
+        known = [other.id for other in registry.claims().values() if other.predict is not None]
+        near = ", ".join(name for name in known if name.startswith(f"{paper}/")) or ", ".join(known)
+        raise LookupError(f"{claim} has no closed form to evaluate; those that have one: {near}")
     return {"claim": claim} | found.predict.evaluate(inputs, digits)
 
 

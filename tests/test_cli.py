@@ -123,7 +123,10 @@ def bad_inputs(tmp_path: Path) -> list[tuple[list[str], str]]:
         (["show", "han2022/ls-clasifier"], "the nearest is han2022/ls-classifier"),
         (["show", "ls-classifier"], "the nearest is han2022/ls-classifier"),
         (["verify", "nonsense"], "no claim is called 'nonsense'"),
-        (["verify", "--paper", "han2023"], "no paper is called 'han2023'; known: dang2023, han2022, tightframe"),
+        (
+            ["verify", "--paper", "han2023"],
+            "'han2023'; known: dang2023, garrod2025, han2022, tightframe",
+        ),
         (["list", "--verdict", "green"], "expected one of proved, attested, supported, open, refuted"),
         (["show"], "Missing argument"),
         (["prove"], "No such command"),

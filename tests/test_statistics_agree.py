@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,10 @@ from laws import assert_close, assert_mutants_die, law
 from strategies import class_counts, decays, feature_models, normal_matrix, seeds
 from test_frames_agree import COMPARED as FRAMES
 from tightframe import numerics, theory
-from tightframe.numerics import losses, statistics
+from tightframe.numerics import losses, low_rank, statistics
+from tightframe.numerics.deep_linear import DeepLinearUFM
 from tightframe.numerics.models import FeatureModel, Features
-from tightframe.theory import signal_to_noise
+from tightframe.theory import logit_scale, signal_to_noise
 from tightframe.theory.evaluation import evaluate
 from tightframe.theory.least_squares import LeastSquares
 from tightframe.theory.proof.derivative import gradient
@@ -238,6 +240,27 @@ def test_least_squares_minimum(model: FeatureModel, seed: int, decay: float) -> 
     minimum_agrees(PROBLEM.optimal_classifier, PROBLEM.loss(PROBLEM.classifier), features, decay)
 
 
+# ---- structures of low rank
+
+
+@law
+def best_scale_agrees(structure: Any, direction: torch.Tensor, depth: int, per_class: int) -> None:
+    """The scale of a structure of logits at which the loss is least, and that loss."""
+    classes, decay = len(direction), Fraction(1, 50 * per_class)
+    scale, least = logit_scale.Scaled(structure, depth, per_class, decay).best(64)
+    model = DeepLinearUFM((per_class,) * classes, classes, depth, float(decay), loss="ce")
+    found = low_rank.best_scale(model, direction).value
+    assert abs(float(found.loss) - float(least.mid())) <= 1e-12
+    assert abs(float(found.scale) - float(scale.mid())) <= 1e-6 * (1 + float(scale.mid()))  # flat at the minimum
+
+
+@pytest.mark.parametrize(("classes", "depth", "per_class"), [(4, 2, 1), (5, 1, 3), (6, 3, 2)])
+def test_best_scale(classes: int, depth: int, per_class: int) -> None:
+    best_scale_agrees(logit_scale.pairs(classes), low_rank.paired(classes), depth, per_class)
+    simplex = torch.eye(classes, dtype=torch.float64) - 1 / classes
+    best_scale_agrees(logit_scale.simplex(classes), simplex, depth, per_class)
+
+
 # ---- completeness
 
 # Shared names of same-named files, and the test that compares them.
@@ -253,6 +276,8 @@ RENAMED = {
     ("least_squares.LeastSquares.loss", "losses.least_squares_loss"): test_least_squares_loss,
     ("least_squares.stationarity", "losses.least_squares_gradient"): test_least_squares_gradient,
     ("least_squares.LeastSquares.optimal_classifier", "losses.least_squares_minimum"): test_least_squares_minimum,
+    ("logit_scale.pairs", "low_rank.paired"): test_best_scale,
+    ("logit_scale.Scaled.best", "low_rank.best_scale"): test_best_scale,
 }
 
 
@@ -324,6 +349,8 @@ def test_every_law_fails_on_a_mutant() -> None:
         return data.features * data.features.T / data.samples
 
     mutants = [
+        (best_scale_agrees, (logit_scale.pairs(4), torch.eye(4, dtype=torch.float64) - 0.25, 2, 1)),
+        (best_scale_agrees, (logit_scale.pairs(4, 1), low_rank.paired(4), 2, 1)),
         (agrees, (mean_of_means, statistics.global_mean, ANY, unequal)),
         (agrees, (centred_by_mean_of_means, statistics.centred_means, ANY, unequal)),
         (agrees, (unweighted_between, statistics.between_covariance, ANY, unequal)),

@@ -47,10 +47,10 @@ FACTOR_VALUES = (sp.Symbol("s", positive=True), sp.Symbol("u", positive=True))
 
 @dataclass(frozen=True)
 class Part:
-    """One singular value: of Z it is ``value`` n^(1/2); E and its rank."""
+    """One singular value: of Z it is ``value`` n^(1/2); E and its rank, ``dimension``."""
 
     projection: MatrixExpr
-    rank: sp.Expr
+    dimension: sp.Expr
     value: sp.Expr
 
 
@@ -58,11 +58,11 @@ class Part:
 class Structure:
     """Neural collapse, or pairs."""
 
-    paired: bool
+    of_pairs: bool
 
     @property
     def classes(self) -> sp.Expr:
-        return 2 * m + delta if self.paired else K
+        return 2 * m + delta if self.of_pairs else K
 
     @property
     def differences(self) -> sp.MatrixSymbol:
@@ -79,7 +79,7 @@ class Structure:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        if self.paired:
+        if self.of_pairs:
             return Part(self.differences, m, 2 * beta), Part(self.single, delta, gamma)
         return (Part(sp.Identity(K) - ones(K) * ones(K).T / K, K - 1, alpha),)
 
@@ -137,7 +137,7 @@ class Structure:
                 for p, says in zip("PQ", isometries, strict=True)
             ),
         ]
-        if self.paired:
+        if self.of_pairs:
             F, G, size = self.differences, self.single, self.classes
             found += [
                 Hypothesis("pairs", Equal(F * F, F), "the projection on the differences in the pairs"),
@@ -160,7 +160,7 @@ class Structure:
         """A class k, of pairs with its partner p, and another class j; none of them the last where that is alone."""
         k, p, j, one, zero = self.unit("k"), self.unit("p"), self.unit("j"), sp.S.One, sp.S.Zero
         found: dict[str, tuple[Any, Any, Any]] = {"own class": (k, k, one), "another class": (j, k, zero)}
-        if not self.paired:
+        if not self.of_pairs:
             found |= {"sum of k": (ones(K), k, one), "sum of j": (ones(K), j, one)}
         else:
             e = self.unit("e")
@@ -170,7 +170,7 @@ class Structure:
             Hypothesis(name, Equal(sp.Trace(left.T * right), value), "unit vectors of classes")
             for name, (left, right, value) in found.items()
         )
-        if not self.paired:
+        if not self.of_pairs:
             return products
         F, G, e = self.differences, self.single, self.unit("e")
         return (
@@ -195,7 +195,7 @@ class Structure:
         def gap(wrong: Any, own: Any, size: Any) -> Equal:
             return Equal(sp.Trace(own.T * Z * own) - sp.Trace(wrong.T * Z * own), size)
 
-        if not self.paired:
+        if not self.of_pairs:
             return {"gap": gap(j, k, alpha)}
         last = self.unit("e")
         return {
@@ -208,7 +208,7 @@ class Structure:
     @property
     def cross_entropy(self) -> sp.Expr:
         """The mean over the classes, from the gaps."""
-        if not self.paired:
+        if not self.of_pairs:
             return sp.log(1 + (K - 1) * sp.exp(-alpha))
         size = self.classes
         paired = sp.log(1 + sp.exp(-2 * beta) + (size - 2) * sp.exp(-beta))
@@ -217,10 +217,10 @@ class Structure:
     @property
     def norm(self) -> sp.Expr:
         """The squared Frobenius norm of every factor."""
-        return sp.Add(*(part.rank * s**2 for part, s in zip(self.parts, self.roots, strict=True)))
+        return sp.Add(*(part.dimension * s**2 for part, s in zip(self.parts, self.roots, strict=True)))
 
     @property
-    def loss(self) -> Identity:
+    def value(self) -> Identity:
         """Cross-entropy, and the decay terms of the last layer, of L - 1 layers and of the features, are ..."""
         decays = lam / 2 * (self.norm + (L - 1) * self.norm + self.norm)
         whole = self.cross_entropy + lam / 2 * (L + 1) * self.norm
@@ -247,7 +247,7 @@ class Structure:
 
     @property
     def conclusions(self) -> dict[str, Statement]:
-        return {**self.products, **self.norms, **self.gaps, "loss": self.loss}
+        return {**self.products, **self.norms, **self.gaps, "loss": self.value}
 
     @property
     def statement(self) -> AllOf:
@@ -255,11 +255,11 @@ class Structure:
 
     def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
         """Exact examples have n = 1 or 4."""
-        symmetric = (self.differences, self.single) if self.paired else ()
+        symmetric = (self.differences, self.single) if self.of_pairs else ()
         return Setting(parameters, self.hypotheses, self.sample, symmetric)
 
     def sample(self, rng: random.Random) -> Values:
-        pairs, alone = (2, rng.randint(0, 1)) if self.paired else (0, 3)
+        pairs, alone = (2, rng.randint(0, 1)) if self.of_pairs else (0, 3)
         classes = 2 * pairs + alone
         root, depth, width = rng.randint(1, 2), rng.randint(1, 2), classes + rng.randint(0, 1)
         identity, last = sp.eye(classes), sp.eye(classes)[:, classes - 1]
@@ -268,10 +268,12 @@ class Structure:
         for i in range(0, 2 * pairs, 2):
             blocks[i : i + 2, i : i + 2] = sp.Matrix([[1, -1], [-1, 1]]) / 2
         last *= alone
-        support = blocks + last * last.T if self.paired else simplex
+        support = blocks + last * last.T if self.of_pairs else simplex
         values: dict[Any, Any] = {n: root**2, omega: sp.Rational(1, root), d: width, L: depth}
         values |= dict(zip(UPPER, half_integers(rng, 2), strict=True))
-        values |= {lam: sp.Rational(rng.randint(1, 4), 8)} | ({m: pairs, delta: alone} if self.paired else {K: classes})
+        values |= {lam: sp.Rational(rng.randint(1, 4), 8)} | (
+            {m: pairs, delta: alone} if self.of_pairs else {K: classes}
+        )
         for s, part in zip(self.roots, self.parts, strict=True):
             scale, times = (part.value / 2, 2) if part.value == 2 * beta else (part.value, 1)
             values[s] = sp.Rational(rng.randint(1, 4), 2)
@@ -284,7 +286,7 @@ class Structure:
             "e": last,
             "p": identity[:, 1],
         }
-        matrices |= {"k": identity[:, 0], "j": identity[:, 2 if self.paired else 1]}
+        matrices |= {"k": identity[:, 0], "j": identity[:, 2 if self.of_pairs else 1]}
         values |= {name: rows_of(matrix) for name, matrix in matrices.items()}
         return values
 
@@ -295,7 +297,7 @@ def by(structure: Structure, *names: str) -> Star:
     return Star((*names, *(h.name for h in structure.frame if h.name not in others)))
 
 
-def loss(structure: Structure, where: Setting) -> Derivation:
+def balanced_loss(structure: Structure, where: Setting) -> Derivation:
     """The logits, the norm of every factor, the gaps, and the loss that they make up."""
     scales, units = ([each.name for each in found] for found in (structure.scales, structure.units))
     because = "The embeddings are isometric on the range of E, and the E_i are orthogonal projections."
@@ -311,7 +313,7 @@ def loss(structure: Structure, where: Setting) -> Derivation:
     steps = [Step(name, says, because, rules[name]) for name, says in said.items()]
     for name, says in structure.gaps.items():
         steps.append(Step(name, says, "Entries of the logits.", by(structure, *units)))
-    steps.append(Step("loss", structure.loss, "L + 1 equal decay terms.", Field()))
+    steps.append(Step("loss", structure.value, "L + 1 equal decay terms.", Field()))
     names = tuple(step.name for step in steps)
     steps.append(Step("together", structure.statement, "The parts.", Conjunction(names)))
     return Derivation("The loss of balanced factors", where, tuple(steps))

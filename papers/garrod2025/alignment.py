@@ -55,7 +55,7 @@ SCHATTEN_DOMAIN = Domain(
 )
 schatten_setting = construction.setting(SCHATTEN_DOMAIN.ranges)
 
-collapse = low_rank.Collapse(low_rank.Structure(paired=False))
+collapse = low_rank.Collapse(low_rank.Structure(of_pairs=False))
 COLLAPSE_DOMAIN = Domain(
     (
         CLASSES,

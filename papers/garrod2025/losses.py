@@ -30,14 +30,14 @@ UPPER = tuple(
     for s, i in zip(low_rank.UPPER, ("first", "second"), strict=True)
 )
 
-simplex = low_rank.Structure(paired=False)
+simplex = low_rank.Structure(of_pairs=False)
 SIMPLEX_DOMAIN = Domain(
     (CLASSES, DEPTH, SIZE, DIMENSION, DECAY, OMEGA, Parameter(low_rank.alpha, POSITIVE, "scale"), ROOTS[0], UPPER[0]),
     (WIDE,),
 )
 simplex_setting = simplex.setting(SIMPLEX_DOMAIN.ranges)
 
-pairs = low_rank.Structure(paired=True)
+pairs = low_rank.Structure(of_pairs=True)
 PAIRS_DOMAIN = Domain(
     (
         Parameter(low_rank.m, integers(1), "number of pairs", sampled_to=3),
@@ -314,7 +314,7 @@ CLAIMS = (
         simplex.statement,
         simplex_setting,
         SIMPLEX_DOMAIN,
-        lambda: low_rank.loss(simplex, simplex_setting),
+        lambda: low_rank.balanced_loss(simplex, simplex_setting),
         simulate_simplex,
         Verdict.PROVED,
         version=VERSION,
@@ -331,7 +331,7 @@ CLAIMS = (
         pairs.statement,
         pairs_setting,
         PAIRS_DOMAIN,
-        lambda: low_rank.loss(pairs, pairs_setting),
+        lambda: low_rank.balanced_loss(pairs, pairs_setting),
         simulate_pairs,
         Verdict.PROVED,
         version=VERSION,

@@ -36,7 +36,7 @@ MAX_STEPS = 2_000
 MAX_ENTRIES = 100_000
 MAX_NAME = 200
 MAX_BITS = 14_000  # of a fraction that arises on the way; short enough to be printed by every Python
-MAX_WORK = 600_000  # operations, of which a slow machine does a million a second
+MAX_WORK = 1_200_000  # operations, of which a slow machine does a million a second
 
 Monomial = tuple[tuple[str, int], ...]
 Word = tuple[str, ...]
