@@ -6,7 +6,7 @@ the package does not import torch.
 
 >>> from tightframe import numerics
 >>> numerics.__all__
-['columns', 'deep_linear', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'lbfgs', 'linalg', 'losses',
+['columns', 'deep_linear', 'deep_relu', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'lbfgs', 'linalg', 'losses',
  'low_rank', 'minimisation', 'models', 'shapes', 'solution', 'statistics']
 """
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from . import (
         columns,
         deep_linear,
+        deep_relu,
         descent,
         flow,
         frames,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "columns",
     "deep_linear",
+    "deep_relu",
     "descent",
     "flow",
     "frames",

@@ -51,6 +51,7 @@ EXPERIMENTS = {
     "dang2023-synthetic": "dang2023.synthetic",
     "garrod2025-figure1": "garrod2025.figure1",
     "optimality-map": "garrod2025.optimality_map",
+    "garrod2025-relu": "garrod2025.relu",
 }
 
 

@@ -19,6 +19,7 @@ from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
 from .garrod2025.losses import ODD_PAIRS
 from .garrod2025.low_rank import ONE_LAYER
+from .garrod2025.relu import EXACT as RELU_PAIRS
 from .general_target import CLAIM as GENERAL_TARGET
 from .han2022.growth import MOTION_DOMAIN, motion, motion_setting, simulate_next_order
 from .han2022.least_squares import random_classifier, rounding, snr
@@ -204,5 +205,6 @@ PAPER = Paper(
         LOWER_RANK,
         ODD_PAIRS,
         ONE_LAYER,
+        RELU_PAIRS,
     ),
 )
