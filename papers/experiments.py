@@ -52,6 +52,7 @@ EXPERIMENTS = {
     "garrod2025-figure1": "garrod2025.figure1",
     "optimality-map": "garrod2025.optimality_map",
     "garrod2025-relu": "garrod2025.relu",
+    "garrod2025-depth": "garrod2025.depth",
 }
 
 

@@ -17,6 +17,7 @@ from .claim import Claim, Paper
 from .dang2023.cross_entropy import LOWER_RANK
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
+from .garrod2025.depth import EXACT_RANK
 from .garrod2025.losses import ODD_PAIRS
 from .garrod2025.low_rank import ONE_LAYER
 from .garrod2025.relu import EXACT as RELU_PAIRS
@@ -205,6 +206,7 @@ PAPER = Paper(
         LOWER_RANK,
         ODD_PAIRS,
         ONE_LAYER,
+        EXACT_RANK,
         RELU_PAIRS,
     ),
 )

