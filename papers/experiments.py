@@ -53,6 +53,7 @@ EXPERIMENTS = {
     "optimality-map": "garrod2025.optimality_map",
     "garrod2025-relu": "garrod2025.relu",
     "garrod2025-depth": "garrod2025.depth",
+    "imbalanced-depth": "garrod2025.imbalance",
 }
 
 

@@ -66,6 +66,7 @@ up = sp.Symbol("a", nonnegative=True)
 wrong = sp.Symbol("g", positive=True)
 gamma = sp.Symbol("gamma", positive=True)
 theta = sp.Symbol("theta", positive=True)
+NEXT = q**2 + 2 * q + 1  # (q + 1)^2, whose powers are read as they stand
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ class Remaining:
         Z, e, i, j = self.letters
         largest = PositiveSemidefinite(z**2 * sp.Identity(self.sizes.samples) - Z.T * Z)
         both = sp.Trace(i.T * i), sp.Trace(j.T * j), sp.Trace(i.T * j)
-        deep = mu**2 * self.sizes.least * (q + 1) ** (2 * L + 2) - 2 * m**2 * (q * (q + 2)) ** (L + 1)
+        deep = mu**2 * self.sizes.least * NEXT ** (L + 1) - 2 * m**2 * (q * (q + 2)) ** (L + 1)
         return (
             Hypothesis("largest singular value", largest, "of Z"),
             Hypothesis("gap", Equal(gap, sp.Trace((i - j).T * Z * e)), "of the right class and another"),
@@ -273,15 +274,15 @@ class Remaining:
             ),
             Step(
                 "powers of both",
-                Positive(((q + 1) ** 2) ** (L + 1) - (q * (q + 2) * rho) ** (L + 1)),
+                Positive(NEXT ** (L + 1) - (q * (q + 2) * rho) ** (L + 1)),
                 "Insert kappa^(L+1).",
                 Poly(("deep enough", "ratio of gaps")),
             ),
             Step(
                 "roots",
-                Positive((q + 1) ** 2 - q * (q + 2) * rho),
+                Positive(NEXT - q * (q + 2) * rho),
                 "Take roots.",
-                Root("powers of both", (q + 1) ** 2, q * (q + 2) * rho, L + 1),
+                Root("powers of both", NEXT, q * (q + 2) * rho, L + 1),
             ),
             Step("rate", said["rate"], "Multiply by q + 2.", Poly(("roots", "small singular values"))),
             Step("slope of the bound", Exceeds(1 - 1 / (1 + wrong), sp.S.Zero), "g/(1+g).", Box(wrong)),

@@ -92,7 +92,7 @@ def minimum(counts: tuple[int, ...], layers: int, decay: float, seed: int, start
     from ...numerics.deep_linear import DeepLinearUFM
 
     model = DeepLinearUFM(counts, len(counts), layers, decay, loss="ce")
-    return low_rank.search(model, seed, widths=(len(counts),), starts=starts, iterations=600)
+    return low_rank.search(model, seed, widths=(len(counts),), starts=starts, iterations=400)
 
 
 def circle_constants(classes: int) -> tuple[float, float]:
@@ -109,29 +109,42 @@ def bound_on_third(classes: int, layers: int) -> float:
 
 
 def simulate_depth(values: Mapping[str, Any], seed: int) -> Comparison:
-    """Found minima: zero in the strong regime; else sigma_3 / sigma_1 below its bound."""
+    """Random factors are no better than zero in the first regime; a frame Z, all of whose values are equal, than M."""
     import math
 
-    classes, layers, per_class = 3 + values["K"] % 3, values["L"], 1 + seed % 2
-    strong = 2 * math.log(classes) / (layers + 1)
-    first = minimum((per_class,) * classes, layers, strong, seed, starts=4).value
-    found = minimum((per_class,) * classes, layers, 0.3 / (layers + 1) ** 2, seed)
-    sizes = found.value.singular_values
-    ratio = float(sizes[2] / sizes[0]) if float(sizes[0]) > 1e-6 else 0.0
-    measured = [float(first.losses.min()), -float(first.singular_values[0]), -ratio]
-    return Comparison(measured, [math.log(classes), 0.0, -bound_on_third(classes, layers)], 1e-4, converged=found.converged)
+    import torch
+
+    from ...numerics.frames import partial_isometry
+    from .alignment import balanced_factors
+
+    classes, per_class = 3 + seed % 2, 1 + values["n"] % 3
+    layers = values["L"] + (4 if classes == 4 else 0)
+    generator = torch.Generator().manual_seed(seed)
+
+    def loss(logits: Any, decay: float) -> float:
+        model = model_of(classes, per_class, classes, layers, decay)
+        return float(model.objective(balanced_factors(logits, per_class, classes, layers, seed)))
+
+    logits = torch.randn(classes, classes, dtype=torch.float64, generator=generator) * values["z"]
+    strong = loss(logits, 2 * math.log(classes) / (layers + 1) * (1 + values["epsilon"]))
+    frame = partial_isometry(classes, classes, seed) * min(values["z"], 20.0)
+    largest = float((frame.diagonal() - frame).max().clamp(min=0))
+    angles = 2 * torch.pi * torch.arange(classes, dtype=torch.float64) / classes
+    circle = torch.cos(angles[:, None] - angles)
+    decay = 0.1 / (1 + values["mu"]) / (layers + 1)
+    other = loss(circle * (largest / circle_constants(classes)[0]), decay) if largest > 0 else math.log(classes)
+    return Comparison([strong, loss(frame, decay)], [math.log(classes), other], 1e-9)
 
 
 def simulate_floor(values: Mapping[str, Any], seed: int) -> Comparison:
     """At critical points where descent ends, every singular value that lives is above the floor."""
-    classes, layers, per_class = values["K"], values["L"], values["n"]
-    decay = 0.02 / (1 + values["lambda"]) / (layers + 1)
     from ...numerics import initialisers, low_rank
     from ...numerics.minimisation import minimise
 
+    classes, layers, per_class = min(values["K"], 3), min(values["L"], 3), min(values["n"], 2)
+    decay = 0.02 / (1 + values["lambda"]) / (layers + 1)
     model = model_of(classes, per_class, classes, layers, decay)
-    start = initialisers.gaussian(model, seed, 1.0, (4,), collapsed=True)
-    found = minimise(model, start)
+    found = minimise(model, initialisers.orthogonal(model, seed, 1.0, collapsed=True), tolerance=1e-7, iterations=400)
     sizes = low_rank.sample_values(model, low_rank.logits(model, found.value))
     alive = sizes[(sizes > 1e-6 * sizes[..., :1]) & (sizes > 1e-6)].tolist()
     least = (decay**2 * classes * per_class / 2) ** ((layers + 1) / (2 * (layers - 1)))
@@ -312,7 +325,7 @@ EXPERIMENT = Experiment(
         Input("n", integers(1), "samples per class", default=1),
         Input("strong", POSITIVE, "lam (L+1) in the first regime", default="3.3"),
         Input("weak", POSITIVE, "lam (L+1)^2 in the second regime", default="0.3"),
-        Input("starts", integers(2), "starts of each search", default=12),
+        Input("starts", integers(2), "starts of each search", default=8),
     ),
     lambda values: len(set(values["L"])),
     run,
