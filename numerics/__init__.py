@@ -6,8 +6,8 @@ the package does not import torch.
 
 >>> from tightframe import numerics
 >>> numerics.__all__
-['columns', 'deep_linear', 'deep_relu', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'lbfgs', 'linalg', 'losses',
- 'low_rank', 'minimisation', 'models', 'shapes', 'solution', 'statistics']
+['columns', 'deep_linear', 'deep_relu', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'lbfgs',
+ 'linalg', 'losses', 'low_rank', 'minimisation', 'models', 'shapes', 'solution', 'statistics']
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Growing depth: when all logits vanish, how fast small singular values do, and when exactly (cross-entropy, decay lam).
+"""Growing depth with cross-entropy: when all logits vanish, how fast small singular values do, and when exactly.
 
 By the Schatten reduction f(Z) = g(Z) + (lam/2) (L+1) sum_i s_i^2 with s_i^(L+1) = sigma_i, the singular values of the
 logits Z of N samples, of which a class has at most ``largest`` and at least ``least``. (Garrod and Keating 2025,
@@ -8,9 +8,9 @@ theorem 3; for classes of several sizes theorem A2.)
   s^2 (b - 2 eta s^(L-1) / N) / 2, with b = lam (L+1) and eta^2 the largest size. If b >= 2 log K and f(Z) <= f(0), then
   s <= 1, and every term with s > 0 is positive: Z = 0 is the only minimum.
 - Of M, diagonally superior of rank q, let mu be the least gap and m the largest singular value of its logits. At the
-  scale at which its gaps are those of Z, M has no more cross-entropy; if Z is a minimum, sum_i s_i^2 <= q kappa s_1^2 with
-  kappa^(L+1) = 2 m^2 / (mu^2 least). So the (q+1)-th singular value is at most kappa^((L+1)/2) (q/(q+1))^((L+1)/2) times the
-  first.
+  scale at which its gaps are those of Z, M has no more cross-entropy; if Z is a minimum, sum_i s_i^2 <= q kappa s_1^2
+  with kappa^(L+1) = 2 m^2 / (mu^2 least). So the (q+1)-th singular value is at most kappa^((L+1)/2)
+  (q/(q+1))^((L+1)/2) times the first.
 - At a critical point lam s = gamma s^L with gamma^2 <= 2/N: a singular value is zero or at least the floor
   (lam^2 N / 2)^((L+1)/(2 (L-1))). Where the bound from above is less than it, the rank is at most q.
 """
@@ -31,7 +31,6 @@ from .proof.checker import Range
 from .proof.rules import Box, Conjunction, Gram, Induction, MeanValue, Monotone, Poly, Rewrite, Root, Square, Star
 from .proof.statement import (
     AllOf,
-    Between,
     Equal,
     Exceeds,
     Increasing,
@@ -40,7 +39,6 @@ from .proof.statement import (
     PositiveSemidefinite,
     Statement,
 )
-from .statistics import random_matrix
 from .symbols import frobenius_squared, n, ones
 
 L = sp.Symbol("L", integer=True, positive=True)
@@ -230,7 +228,9 @@ class Remaining:
             ),
             Hypothesis("ordered", Nonnegative(total - (q + 1) * later), "q + 1 of them are at least omega"),
             Hypothesis(
-                "ratio of gaps", Equal(mu**2 * self.sizes.least * rho ** (L + 1), 2 * m**2), "kappa^(L+1) = 2 m^2/(mu^2 least)"
+                "ratio of gaps",
+                Equal(mu**2 * self.sizes.least * rho ** (L + 1), 2 * m**2),
+                "kappa^(L+1) = 2 m^2/(mu^2 least)",
             ),
             Hypothesis("deep enough", Positive(deep), "((q+1)^2 / (q (q+2)))^(L+1) > 2 m^2/(mu^2 least)"),
         )
@@ -353,9 +353,17 @@ class Floor:
             ),
             Step("a square", Nonnegative(summed), "A square.", Gram((square,))),
             Step(
-                "gradient is larger", Nonnegative(theta - gamma**2), "That square.", Rewrite("a square", "Cauchy and Schwarz")
+                "gradient is larger",
+                Nonnegative(theta - gamma**2),
+                "That square.",
+                Rewrite("a square", "Cauchy and Schwarz"),
             ),
-            Step("gamma", Nonnegative(2 - self.sizes.samples * gamma**2), "N theta <= 2.", Poly(("gradient is larger", "softmax"))),
+            Step(
+                "gamma",
+                Nonnegative(2 - self.sizes.samples * gamma**2),
+                "N theta <= 2.",
+                Poly(("gradient is larger", "softmax")),
+            ),
             Step("square of lam", Equal(lam**2, gamma**2 * s ** (2 * L - 2)), "Of both sides.", Star(("critical",))),
             Step(
                 "floor of gamma",
@@ -438,12 +446,13 @@ def sample(rng: random.Random, sizes: Sizes) -> Values:
     values[m] = values[mu] * sp.sqrt(least) * sp.Integer(2) ** (layers // 2) * factor ** (layers + 1)
     values[other], spare = sp.Rational(rng.randint(0, 3), 2), rng.choice([0, 0, sp.Rational(1, 20)])
     values[own] = values[other] + spare
-    values[total] = rank * values[rho] * values[first] * some(half) - 2 * spare / values[c]
+    values[total] = rank * values[rho] * values[first] * some(half) - spare * 2 / values[c]
     if values[total] <= 0:
         values[own], values[total] = values[other], rank * values[rho] * values[first]
     values[later] = values[total] / (rank + 1) * some(half)
     values[wrong] = half * some(half)
-    return values | {name: rows_of(matrix) for name, matrix in matrices.items()}
+    values |= {name: rows_of(matrix) for name, matrix in matrices.items()}
+    return values
 
 
 def sample_floor(rng: random.Random) -> Values:
@@ -454,11 +463,12 @@ def sample_floor(rng: random.Random) -> Values:
     values[gamma] = {2: sp.S.One, 8: sp.S.Half, 3: sp.Rational(8164, 10000)}[samples]
     values[s] = sp.Rational(rng.randint(2, 4), 2)
     values[lam] = values[gamma] * values[s] ** (layers - 1)
-    left, right = orthonormal(rng, classes, 2), orthonormal(rng, samples, 2)
-    gradient = -values[gamma] * left[:, 0] * right[:, 0].T
+    left, right = orthonormal(rng, classes, 1), orthonormal(rng, samples, 1)
+    gradient = -values[gamma] * left * right.T
     values[theta] = values[gamma] ** 2
     below = (rank + 1) * (layers + 1) * values[s] ** 2 * rng.choice([sp.Rational(999, 1000), sp.Rational(3, 4)])
     values[tau] = (below - 1) / (rank * (layers + 1))
     values[total] = below / (layers + 1) * rng.choice([sp.S.One, sp.S.Half])
-    matrices = {"u": left[:, 0], "h": right[:, 0], "G": gradient}
-    return values | {name: rows_of(matrix) for name, matrix in matrices.items()}
+    matrices = {"u": left, "h": right, "G": gradient}
+    values |= {name: rows_of(matrix) for name, matrix in matrices.items()}
+    return values

@@ -1,9 +1,9 @@
 """Classes of several sizes: lower rank wins in deep models, also against the simplex-encoded labels.
 
 Logits X Y of N samples have the singular values of X (Y Y^T)^(1/2), with the class sizes on the diagonal of Y Y^T, from
-nu to eta^2. Cross-entropy is a mean of terms that fall as the gaps of their column grow, whatever their weights. So rank
-superiority (`minimal_rank`) holds with the singular values of X Y and M Y; the least positive one of X Y is at least
-that of X times nu^(1/2), the largest of M Y at most that of M times eta. (Garrod and Keating 2025, appendix.)
+nu to eta^2. Cross-entropy is a mean of terms that fall as the gaps of their column grow, whatever their weights. So
+rank superiority (`minimal_rank`) holds with the singular values of X Y and M Y; the least positive one of X Y is at
+least that of X times nu^(1/2), the largest of M Y at most that of M times eta. (Garrod and Keating 2025, appendix.)
 
 The simplex-encoded labels S Y, S = I - 1 1^T / K, to which minimisers of one layer tend as the decay vanishes, have
 gaps 1, rank K - 1 and singular values from nu^(1/2) on.
@@ -64,8 +64,15 @@ class Imbalance:
         ]
         if not self.encoded:
             return (*found, *(each for part in self.minima.parts for each in part.hypotheses if each not in found))
-        units = {"right class": (i, i, 1), "different": (j, i, 0), "sum of i": (ones(K), i, 1), "sum of j": (ones(K), j, 1)}
-        named = (Hypothesis(k, Equal(sp.Trace(a.T * b), sp.Integer(v)), "unit vectors") for k, (a, b, v) in units.items())
+        units = {
+            "right class": (i, i, 1),
+            "different": (j, i, 0),
+            "sum of i": (ones(K), i, 1),
+            "sum of j": (ones(K), j, 1),
+        }
+        named = (
+            Hypothesis(k, Equal(sp.Trace(a.T * b), sp.Integer(v)), "unit vectors") for k, (a, b, v) in units.items()
+        )
         return (*found, *named)
 
     @property
@@ -95,7 +102,7 @@ class Imbalance:
 
     def sample(self, rng: random.Random) -> Values:
         """As in `depth`, with p > q rho; rho = R^(2/(L+1)) is a square."""
-        values = dict(depth.sample(rng, sizes))
+        values: dict[Any, Any] = dict(depth.sample(rng, sizes))
         low = values[minimal_rank.q]
         root = rng.choice([sp.Rational(1, 2), sp.S.One])
         high = low + 1 if root <= 1 else low + 2
@@ -106,7 +113,10 @@ class Imbalance:
         classes = values[K]
         values |= {name: random_matrix(rng, classes, classes) for name in "XM"}
         identity = sp.eye(classes)
-        return values | ({"i": rows_of(identity[:, 0]), "j": rows_of(identity[:, 1])} if self.encoded else {})
+        if self.encoded:
+            found = {name: rows_of(sp.Matrix(identity[:, column])) for column, name in enumerate("ij")}
+            values |= found
+        return values
 
 
 def theorem(case: Imbalance, where: Setting) -> Derivation:

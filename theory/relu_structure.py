@@ -45,7 +45,7 @@ from .symbols import frobenius_squared, n, ones
 a = sp.Symbol("a", positive=True)
 b = sp.Symbol("b", positive=True)
 h = sp.Symbol("h", nonnegative=True)
-l = sp.Symbol("l", integer=True, positive=True)  # noqa: E741
+l = sp.Symbol("l", integer=True, positive=True)
 total, more = sp.symbols("T w", positive=True)
 c, t = sp.symbols("c t", positive=True)
 f, g, x, u = sp.symbols("f g x u", positive=True)
@@ -116,7 +116,9 @@ class CollapsedLayer:
             Hypothesis("collapse above", Equal(N * S, b * R), "about the mean"),
             Hypothesis("simplex below", Equal(Q.T * Q, S), "a simplex ETF"),
             Hypothesis("simplex above", Equal(R.T * R, S), "a simplex ETF"),
-            Hypothesis("classes", Equal(self.labels * self.labels.T, n * sp.Identity(self.classes)), "n samples a class"),
+            Hypothesis(
+                "classes", Equal(self.labels * self.labels.T, n * sp.Identity(self.classes)), "n samples a class"
+            ),
             Hypothesis("means", Equal(n * M, self.features * self.labels.T), "of the features"),
         )
 
@@ -126,9 +128,7 @@ class CollapsedLayer:
         return {
             "layer": Nonnegative(a**2 * frobenius_squared(self.weights) - rank * b**2),
             "features": Nonnegative(frobenius_squared(self.features) - n * rank * a**2),
-            "one factor more": Nonnegative(
-                l**l * (total + more) ** (l + 1) - (l + 1) ** (l + 1) * total**l * more
-            ),
+            "one factor more": Nonnegative(l**l * (total + more) ** (l + 1) - (l + 1) ** (l + 1) * total**l * more),
         }
 
     def steps(self) -> tuple[Step, ...]:
@@ -198,9 +198,7 @@ class CollapsedLayer:
                 Star(("means", "classes", "about the mean")),
             ),
             Step("sum over the features", Nonnegative(sums(parts)), "Squares.", Gram(parts)),
-            Step(
-                "features", features, "It is that sum.", Rewrite("sum over the features", "squares of the features")
-            ),
+            Step("features", features, "It is that sum.", Rewrite("sum over the features", "squares of the features")),
             Step(
                 "one factor more",
                 said["one factor more"],
@@ -214,9 +212,7 @@ def centred(name: str, embedding: MatrixExpr, isometry: str) -> tuple[Step, Step
     """Q 1 = 0, as Q^T Q = S."""
     image = embedding * ones(embedding.shape[1])
     return (
-        Step(
-            f"length of {name} 1", Equal(frobenius_squared(image), sp.S.Zero), "It is 1^T S 1.", Star((isometry,))
-        ),
+        Step(f"length of {name} 1", Equal(frobenius_squared(image), sp.S.Zero), "It is 1^T S 1.", Star((isometry,))),
         Step(
             f"{name} 1",
             Equal(image, sp.ZeroMatrix(*image.shape)),
@@ -281,7 +277,11 @@ class Pairs:
     def hypotheses(self) -> tuple[Hypothesis, ...]:
         structure, o = self.structure, self.paired
         F, G, P = structure.differences, structure.single, structure.embeddings[0]
-        known = [each for each in (*structure.frame, *structure.units) if each.name != "root of n" and not each.name.startswith("isometry")]
+        known = [
+            each
+            for each in (*structure.frame, *structure.units)
+            if each.name != "root of n" and not each.name.startswith("isometry")
+        ]
         size = structure.classes
         counted = {name: Equal(sp.Trace(o.T * structure.unit(name)), sp.S.One) for name in "kpj"}
         return (
@@ -431,13 +431,16 @@ def sample(rng: random.Random) -> Values:
     values[h] = (sp.ones(1, classes) * above.T * added * sp.ones(classes, 1))[0]
     spread = sp.Matrix.hstack(*[rng.randint(0, 1) * i * identity for i in (1, -1)] * (root**2 // 2), identity * 0)
     matrices["H"] = below * labels + spread[:, : classes * root**2] if root > 1 else below * labels
-    return values | {name: rows_of(matrix) for name, matrix in matrices.items()}
+    values |= {name: rows_of(matrix) for name, matrix in matrices.items()}
+    return values
 
 
 def beats_collapse(case: ReLU, where: Setting) -> Derivation:
     """Pairs beat neural collapse of the same scale in the ReLU model."""
     better = [
-        step for step in case.better.steps("Cut into boxes, infinity included.") if not step.name.startswith(("loss", "slope, "))
+        step
+        for step in case.better.steps("Cut into boxes, infinity included.")
+        if not step.name.startswith(("loss", "slope, "))
     ]
     steps = [*case.collapse.steps(), *case.pairs.steps(), *better]
     steps.append(Step("together", case.statement, "The parts.", Conjunction(tuple(case.parts))))
@@ -447,7 +450,11 @@ def beats_collapse(case: ReLU, where: Setting) -> Derivation:
 # ---- where pairs have fewer decays
 def more_decays() -> dict[str, Statement]:
     """Elsewhere they have more: compared as (2m-1)^(L+1) and 16 m^3 (m+1)^(L-2) where they come close."""
-    between = ((Between(m, 3, 6), Between(L, 4, 4)), (Between(m, 3, 4), Between(L, 5, 5)), (Between(m, 3, 3), Between(L, 6, 7)))
+    between = (
+        (Between(m, 3, 6), Between(L, 4, 4)),
+        (Between(m, 3, 4), Between(L, 5, 5)),
+        (Between(m, 3, 3), Between(L, 6, 7)),
+    )
     return {
         "two layers": Positive(16 * m**3 - (2 * m - 1) ** 3),
         "three layers": Positive(16 * m**3 * (m + 1) - (2 * m - 1) ** 4),

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ...theory import depth, one_layer_collapse
-from ...theory.symbols import integers, n, reals
+from ...theory.symbols import integers, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..drawing import CIRCLE, STYLE, colours
@@ -198,14 +198,16 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="Theorem 3",
-        notes="(i) If lam (L+1) >= 2 log K, zero is the only minimum: the singular values do not just go to zero. Each "
-        "s > 0 adds s^2 (b - 2 eta s^(L-1) / N) / 2 > 0 to a bound of f(Z) - f(0) from below, and s <= 1 as the decay "
-        "alone must not exceed log K. (ii) M at the scale of equal gaps has no more cross-entropy, so that a minimum Z "
-        "has sum_i s_i^2 <= q kappa s_1^2, and its (q+1)-th singular value is at most R (q/(q+1))^((L+1)/2) times the "
-        "first, R^2 = kappa^(L+1) = 2 m^2 / (mu^2 n): at every L and lam, with q = 2 from K = 3 on. It is below the "
-        "paper's ((q+1)/(q+2))^((L+1)/2) as soon as ((q+1)^2 / (q (q+2)))^(L+1) > R^2. Z is diagonally superior if N "
-        "(g + lam (L+1) q (t m)^(2/(L+1)) / 2) <= 13/20 at some scale t of M, g = (K-1) e^(-mu t): a column that is not has "
-        "cross-entropy log 2 at least. At fixed t that is so for large L if lam = o(1/L).",
+        notes="(i) If lam (L+1) >= 2 log K, zero is the only minimum: the singular values do not just go to "
+        "zero. Each s > 0 adds s^2 (b - 2 eta s^(L-1) / N) / 2 > 0 to a bound of f(Z) - f(0) from below, "
+        "and s <= 1 as the decay alone must not exceed log K. (ii) M at the scale of equal gaps has no "
+        "more cross-entropy, so that a minimum Z has sum_i s_i^2 <= q kappa s_1^2, and its (q+1)-th "
+        "singular value is at most R (q/(q+1))^((L+1)/2) times the first, R^2 = kappa^(L+1) = 2 m^2 / "
+        "(mu^2 n): at every L and lam, with q = 2 from K = 3 on. It is below the paper's "
+        "((q+1)/(q+2))^((L+1)/2) as soon as ((q+1)^2 / (q (q+2)))^(L+1) > R^2. Z is diagonally superior if "
+        "N (g + lam (L+1) q (t m)^(2/(L+1)) / 2) <= 13/20 at some scale t of M, g = (K-1) e^(-mu t): a "
+        "column that is not has cross-entropy log 2 at least. At fixed t that is so for large L if lam = "
+        "o(1/L).",
         lemmas=(*SCHATTEN, one_layer_collapse.LEMMA),
         predict=Prediction(INPUTS, predict_depth),
     ),
@@ -222,11 +224,12 @@ EXACT_RANK = Claim(
     simulate_floor,
     Verdict.PROVED,
     sharpens="garrod2025/global-rank-decay",
-    notes="The floor is sigma >= (lam^2 N / 2)^((L+1)/(2(L-1))), at every critical point, L >= 2. q + 1 singular values of a "
-    "minimum above it would have a sum of sigma^(2/(L+1)) beyond what M allows, once (q + 1)(L + 1) to the power L - 1 "
-    "times lam^2 N / 2 exceeds (q tau (L+1) + 1)^(L-1), with tau = (t m)^(2/(L+1)) and (K-1) e^(-mu t) = lam/2. So the "
-    "singular values beyond q that garrod2025/global-rank-decay calls exponentially small are zero for large L, unless lam "
-    "itself falls as fast as (q/(q+1))^(L/2) times powers of L.",
+    notes="The floor is sigma >= (lam^2 N / 2)^((L+1)/(2(L-1))), at every critical point, L >= 2. q + 1 singular "
+    "values of a minimum above it would have a sum of sigma^(2/(L+1)) beyond what M allows, once (q + 1)(L "
+    "+ 1) to the power L - 1 times lam^2 N / 2 exceeds (q tau (L+1) + 1)^(L-1), with tau = (t m)^(2/(L+1)) "
+    "and (K-1) e^(-mu t) = lam/2. So the singular values beyond q that garrod2025/global-rank-decay calls "
+    "exponentially small are zero for large L, unless lam itself falls as fast as (q/(q+1))^(L/2) times "
+    "powers of L.",
     lemmas=SCHATTEN,
     predict=Prediction(INPUTS, predict_depth),
 )
@@ -308,8 +311,16 @@ def figure(numbers: Numbers) -> Figure:
         depths = [row["L"] for row in rows]
         for i, colour in enumerate(colours(min(4, numbers["inputs"]["K"] - 1))):
             sizes = [row["singular_values"][i] / row["singular_values"][0] if row["rank"] else 0.0 for row in rows]
-            panel.plot(depths, [max(size, 1e-12) for size in sizes], color=colour, label=rf"$\sigma_{i + 1}/\sigma_1$", **CIRCLE)
-        panel.plot(depths, [row["third_over_first"] for row in rows], color="0.4", label=r"bound of $\sigma_3/\sigma_1$")
+            panel.plot(
+                depths,
+                [max(size, 1e-12) for size in sizes],
+                color=colour,
+                label=rf"$\sigma_{i + 1}/\sigma_1$",
+                **CIRCLE,
+            )
+        panel.plot(
+            depths, [row["third_over_first"] for row in rows], color="0.4", label=r"bound of $\sigma_3/\sigma_1$"
+        )
         panel.set_yscale("log")
         panel.set_xlabel("$L$")
         panel.legend()

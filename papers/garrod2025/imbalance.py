@@ -1,4 +1,4 @@
-"""Classes of several sizes in garrod2025: lower rank wins in deep models, and what takes the place of neural collapse."""
+"""Classes of several sizes in garrod2025: lower rank wins in deep models, and what takes neural collapse's place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...theory import depth, imbalance, minimal_rank, one_layer_collapse
+from ...theory import depth, imbalance, one_layer_collapse
 from ...theory.symbols import integers
 from ..claim import Claim
 from ..domain import Domain, Parameter
@@ -135,10 +135,11 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="Theorems A1 and A2",
-        notes="garrod2025/rank-superiority and garrod2025/global-rank-decay with the singular values of X Y and M Y: "
-        "D m_1 / (mu x_p) grows by at most (eta^2/nu)^(1/2), the root of the ratio of the largest and the least size. The "
-        "cross-entropy is a weighted mean over the classes, of terms each of which is no larger for M. Zero is the only "
-        "minimum from the same decay on, lam (L+1) >= 2 log K; the gradient at zero has singular values up to eta / N.",
+        notes="garrod2025/rank-superiority and garrod2025/global-rank-decay with the singular values of X Y and "
+        "M Y: D m_1 / (mu x_p) grows by at most (eta^2/nu)^(1/2), the root of the ratio of the largest and "
+        "the least size. The cross-entropy is a weighted mean over the classes, of terms each of which is "
+        "no larger for M. Zero is the only minimum from the same decay on, lam (L+1) >= 2 log K; the "
+        "gradient at zero has singular values up to eta / N.",
         lemmas=(*SCHATTEN, one_layer_collapse.LEMMA),
     ),
     Claim(
@@ -153,14 +154,16 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="Theorem A3",
-        notes="For classes of any sizes. S Y has gaps 1, rank p = K - 1 >= 3 and no positive singular value below nu^(1/2); a "
-        "circle M has rank q = 2. So M beats S Y at every scale and decay once ((K-1)/2)^(L+1) > (m/mu)^2 eta^2 / nu, "
-        "m and mu being the largest singular value and the least gap of M. The condition is strict: it holds for all X of "
-        "rank K - 1 near S, with D and x_p near 1 and nu^(1/2). The frame of the minimum of one layer is one of these for "
-        "small lam, by the lemma, which has S Y as its limit. In which order L and lam are chosen does not matter for S Y.",
+        notes="For classes of any sizes. S Y has gaps 1, rank p = K - 1 >= 3 and no positive singular value "
+        "below nu^(1/2); a circle M has rank q = 2. So M beats S Y at every scale and decay once "
+        "((K-1)/2)^(L+1) > (m/mu)^2 eta^2 / nu, m and mu being the largest singular value and the least "
+        "gap of M. The condition is strict: it holds for all X of rank K - 1 near S, with D and x_p near 1 "
+        "and nu^(1/2). The frame of the minimum of one layer is one of these for small lam, by the lemma, "
+        "which has S Y as its limit. In which order L and lam are chosen does not matter for S Y.",
         lemmas=(*SCHATTEN, ENCODED_LIMIT),
         predict=Prediction(
-            (Input("K", integers(2), "number of classes"), Input("R", POSITIVE, "ratio of the class sizes")), predict_depth
+            (Input("K", integers(2), "number of classes"), Input("R", POSITIVE, "ratio of the class sizes")),
+            predict_depth,
         ),
     ),
 )
@@ -178,7 +181,9 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
 
     classes, minority = values["K"], values["minority"]
     if not 4 <= classes <= MOST_CLASSES or minority >= classes:
-        raise ValueError(f"expected K from 4 to {MOST_CLASSES}, and fewer minority classes, got {classes} and {minority}")
+        raise ValueError(
+            f"expected K from 4 to {MOST_CLASSES}, and fewer minority classes, got {classes} and {minority}"
+        )
     if max(values["L"]) > MOST_DEPTH or values["starts"] > MOST_RUNS:
         raise ValueError(f"expected L up to {MOST_DEPTH} and at most {MOST_RUNS} starts")
     sizes = step_sizes(classes, values["R"], minority, values["n"])
@@ -188,7 +193,12 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
         model = model_of_sizes(sizes, layers, 1.0)
         lam = torch.tensor(decays, dtype=torch.float64)[:, None].expand(-1, layers + 1)
         found = low_rank.search(
-            model, seed + layers, widths=(classes,), starts=values["starts"], decays=lam, iterations=values["iterations"]
+            model,
+            seed + layers,
+            widths=(classes,),
+            starts=values["starts"],
+            decays=lam,
+            iterations=values["iterations"],
         )
         named = {"sel": simplex_logits(classes), "circle": circle_logits(classes)}
         best = {name: low_rank.best_scale(model, logits, lam) for name, logits in named.items()}
@@ -214,7 +224,14 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
     lost = sum(not row["certain"] for row in rows)
     reason = {"reason": f"{lost} of {len(rows)} searches did not converge; they are marked"} if lost else {}
     proved = least_depth(classes, values["R"])
-    return {"inputs": echo(values), "sizes": list(sizes), "converged": not lost, **reason, "proved_from": proved, "rows": rows}
+    return {
+        "inputs": echo(values),
+        "sizes": list(sizes),
+        "converged": not lost,
+        **reason,
+        "proved_from": proved,
+        "rows": rows,
+    }
 
 
 def summary(numbers: Numbers) -> list[str]:
@@ -230,7 +247,7 @@ def summary(numbers: Numbers) -> list[str]:
         )
     return [
         *lines,
-        f"proved: a circle beats the simplex-encoded labels at every scale and lam from L = {numbers['proved_from']} on",
+        f"proved: a circle beats simplex-encoded labels at every scale and lam from L = {numbers['proved_from']} on",
         "? the search did not converge; distance: relative, of the best multiple",
     ]
 

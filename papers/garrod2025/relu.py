@@ -9,7 +9,7 @@ import sympy as sp
 
 from ...theory import low_rank, relu_structure
 from ...theory.derivation import Setting
-from ...theory.symbols import integers, n, reals
+from ...theory.symbols import integers, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..drawing import COLOURS, STYLE
@@ -77,7 +77,7 @@ exact_setting = Setting(EXACT_DOMAIN.ranges, (), _sample_exact)
 
 # ---- structures as factors of the ReLU model
 def balanced(parts: Sequence[Sequence[Tensor]], logits: Sequence[float]) -> Factors:
-    """H_1, W_1, ..., W_L (K x K) of several parts, each scaled to factors of one norm and a largest logit; their sum."""
+    """H_1, W_1, ..., W_L (K x K) of several parts, scaled to factors of one norm and a largest logit; their sum."""
     import math
 
     import torch
@@ -133,9 +133,7 @@ def identity_collapse(classes: int, per_class: int, width: int, depth: int, scal
     return repeated([(*[identity] * depth, simplex)], [scale * (1 - 1 / classes)], per_class, width)
 
 
-def repeated(
-    parts: Sequence[Sequence[Tensor]], logits: Sequence[float], per_class: int, width: int
-) -> Factors:
+def repeated(parts: Sequence[Sequence[Tensor]], logits: Sequence[float], per_class: int, width: int) -> Factors:
     """Those of `balanced`, with every sample of a class n times; zero units fill the width."""
     root = per_class**0.5
     found = balanced([(part[0] * root, *part[1:]) for part in parts], [each * root for each in logits])
@@ -154,7 +152,7 @@ def model_of(classes: int, per_class: int, width: int, depth: int, decay: float)
 
 # ---- simulation
 def simulate_relu(values: Mapping[str, Any], seed: int) -> Comparison:
-    """The witness through ReLU: its logits, its loss beside the formula, and neural collapse of the same scale above it.
+    """The witness through ReLU: its logits, its loss beside the formula, and neural collapse of that scale above it.
 
     Above the bound of its decays too.
     """
@@ -224,23 +222,25 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="Theorem 7",
-        notes="Both terms of the loss are less for pairs of the same scale alpha. Neural collapse: after every ReLU the class means are a simplex ETF about their mean. ReLU brings no two "
-        "columns further apart, so that the squared norm of a layer is at least (K-1) b^2 / a^2; by the inequality of "
-        "the means, factor by factor, all of them add up to at least (L+1) (K-1) (alpha^2 n)^(1/(L+1)), the value of "
-        "the linear model. Assumption 1 of the paper is not needed. With features that are a multiple of I neural "
-        "collapse attains (L+1) ((K-1) K^L alpha^2 n)^(1/(L+1)); between the two its least decay lies. Pairs: all "
-        "entries of the features are zero or positive, so that ReLU leaves them; their norms have the product that is "
-        "stated, and add up to L+1 times its root where they are equal. For K = 2m the inequality of the decays is "
-        "that of the paper. For K = 2m + 1, of which the paper gives no structure here, a single class stands beside the pairs, at "
-        "the cost of one singular value in every factor: both sides grow by one, and the same m win. Cross-entropy is "
-        "that of garrod2025/paired-loss.",
+        notes="Both terms of the loss are less for pairs of the same scale alpha. Neural collapse: after every "
+        "ReLU the class means are a simplex ETF about their mean. ReLU brings no two columns further "
+        "apart, so that the squared norm of a layer is at least (K-1) b^2 / a^2; by the inequality of the "
+        "means, factor by factor, all of them add up to at least (L+1) (K-1) (alpha^2 n)^(1/(L+1)), the "
+        "value of the linear model. Assumption 1 of the paper is not needed. With features that are a "
+        "multiple of I neural collapse attains (L+1) ((K-1) K^L alpha^2 n)^(1/(L+1)); between the two its "
+        "least decay lies. Pairs: all entries of the features are zero or positive, so that ReLU leaves "
+        "them; their norms have the product that is stated, and add up to L+1 times its root where they "
+        "are equal. For K = 2m the inequality of the decays is that of the paper. For K = 2m + 1, of which "
+        "the paper gives no structure here, a single class stands beside the pairs, at the cost of one "
+        "singular value in every factor: both sides grow by one, and the same m win. Cross-entropy is that "
+        "of garrod2025/paired-loss.",
         predict=Prediction(PAIRS_INPUTS, predict_pairs),
     ),
 )
 
 EXACT = Claim(
     "tightframe/relu-pairs",
-    "With ReLU pairs undercut the decay bound exactly from K = 14 at L = 4, 10 at L = 5, 8 at L = 6, 7, 6 from L = 8 on",
+    "With ReLU pairs undercut the bound exactly from K = 14 at L = 4, 10 at L = 5, 8 at L = 6 and 7, 6 from L = 8 on",
     Kind.IDENTITY,
     relu_structure.exact_statement(),
     exact_setting,
@@ -249,11 +249,11 @@ EXACT = Claim(
     simulate_exact,
     Verdict.PROVED,
     sharpens="garrod2025/relu-suboptimal",
-    notes="The bound is that of neural collapse, the structures are those of garrod2025/relu-suboptimal, whose other "
-    "parts hold for all m and L; K = 2m and K = 2m + 1 behave alike. Theorem 7 is sharp for its structure at L = 5 "
-    "only: K = 14 and 15 at L = 4, 8 and 9 from L = 6 on, and 6 and 7 from L = 8 on win too. For K <= 5 or L <= 3 "
-    "these structures never have fewer decays than the bound; whether others have is a different question, which "
-    "tightframe/relu-low-rank answers for K >= 4 in deep models.",
+    notes="The bound is that of neural collapse, the structures are those of garrod2025/relu-suboptimal, whose "
+    "other parts hold for all m and L; K = 2m and K = 2m + 1 behave alike. Theorem 7 is sharp for its "
+    "structure at L = 5 only: K = 14 and 15 at L = 4, 8 and 9 from L = 6 on, and 6 and 7 from L = 8 on win "
+    "too. For K <= 5 or L <= 3 these structures never have fewer decays than the bound; whether others "
+    "have is a different question, which these do not answer.",
     predict=Prediction(PAIRS_INPUTS, predict_pairs),
 )
 
@@ -281,7 +281,8 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
 def _cell(values: Values, classes: int, depth: int, seed: int) -> dict[str, Any]:
     import torch
 
-    from ...numerics import deep_relu, low_rank as structures
+    from ...numerics import deep_relu
+    from ...numerics import low_rank as structures
     from ...numerics.minimisation import starts_of_sizes
     from ...theory import logit_scale
 
@@ -348,7 +349,7 @@ def summary(numbers: Numbers) -> list[str]:
     return [
         *lines,
         "below: trained models with less loss than any neural collapse, of all starts",
-        f"{done} of {total} runs converged; where ReLU has a kink none does, and a loss bounds the least one from above",
+        f"{done} of {total} runs converged; at a kink of ReLU none does, and a loss bounds the least one from above",
     ]
 
 
