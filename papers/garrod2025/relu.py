@@ -117,7 +117,7 @@ def witness(classes: int, per_class: int, width: int, depth: int, scale: float) 
     ones = torch.zeros(classes, 1, dtype=torch.float64)
     ones[: 2 * pairs] = 1.0
     projection = even / 2 + ones @ ones.mT / (2 * pairs)
-    parts = [(*square_roots(even + ones @ ones.mT), *[projection] * (depth - 2), even)]
+    parts: list[Sequence[Tensor]] = [(*square_roots(even + ones @ ones.mT), *[projection] * (depth - 2), even)]
     if classes % 2:
         single = torch.zeros(classes, classes, dtype=torch.float64)
         single[-1, -1] = 1.0
