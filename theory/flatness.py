@@ -123,8 +123,13 @@ def entries() -> dict[str, Statement]:
     for name, blocks in _growing().items():
         for number, ((rows, _), limits) in enumerate(blocks, 1):
             for i, j in combinations_with_replacement(range(len(rows)), 2):
-                root = sp.Mul(*(each for each in sp.Mul.make_args(limits[i][j]) if each.is_Pow and each.exp.is_Rational
-                                and not each.exp.is_Integer))
+                root = sp.Mul(
+                    *(
+                        each
+                        for each in sp.Mul.make_args(limits[i][j])
+                        if each.is_Pow and each.exp.is_Rational and not each.exp.is_Integer
+                    )
+                )
                 says = Vanishing(rows[i][j] / root / sp.log(w) - limits[i][j] / root, w)
                 found[f"{name}, block {number}, {i + 1} {j + 1}"] = says
     return found
@@ -136,9 +141,13 @@ def norms() -> dict[str, Statement]:
     found: dict[str, Statement] = {}
     for name, blocks in _growing().items():
         limits: list[Block] = [(rows, count) for (_, count), rows in blocks]
-        for norm, total, value in zip(("trace", "norm"), (trace(limits), frobenius_squared(limits)), closed[name], strict=True):
+        for norm, total, value in zip(
+            ("trace", "norm"), (trace(limits), frobenius_squared(limits)), closed[name], strict=True
+        ):
             found[f"{norm}, {name}"] = Identity(total, value, w)
     return found
+
+
 def _coefficients(rows: list[list[Any]]) -> list[Any]:
     """Sums of the principal minors of one, two, ... rows."""
 
@@ -156,7 +165,9 @@ def _coefficients(rows: list[list[Any]]) -> list[Any]:
 def largest() -> dict[str, Statement]:
     """Of pairs the larger block has 0, 1/(m-1) and 2 + 1/(m-1); nothing else exceeds L + 1, which both have."""
     pairs = zip(_coefficients(PAIRED_LIMITS[-1]), (2 + 2 * LEAST, LEAST * (2 + LEAST), sp.S.Zero), strict=True)
-    found: dict[str, Statement] = {f"coefficient {i}": Identity(each, value, w) for i, (each, value) in enumerate(pairs, 1)}
+    found: dict[str, Statement] = {
+        f"coefficient {i}": Identity(each, value, w) for i, (each, value) in enumerate(pairs, 1)
+    }
     rows = [each for each in (*DNC_LIMITS[:-1], *PAIRED_LIMITS[:-1]) if each != [[L + 1]]]
     singles = list(dict.fromkeys(each[0][0] for each in rows))
     found |= {f"at most L + 1, {i}": Nonnegative(L + 1 - each) for i, each in enumerate(singles, 1)}
