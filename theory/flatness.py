@@ -2,8 +2,8 @@
 
 The larger critical scales alpha and beta are like -log lam (garrod2025/dnc-scale, garrod2025/paired-scale), so that
 their ratio tends to 1. The Hessian over lam alpha, or lam beta, has eigenvalues that tend to those of the curvature of
-cross-entropy and of equal blocks of all layers, what is of the order of lam does not count. With w = e^alpha, or e^beta,
-norms are rational in w and log w. K = 2m. (Garrod and Keating 2025, theorem 6.)
+cross-entropy at equal blocks of all layers; what is of the order of lam does not count. With w = e^alpha, or e^beta,
+all is rational in w and log w, but for roots of numbers. K = 2m. (Garrod and Keating 2025, theorem 6.)
 
 The largest eigenvalue over lam alpha tends to L + 1 for both, and at one layer to 2 + 1/(m-1) for pairs.
 """
@@ -117,19 +117,19 @@ def _growing() -> dict[str, list[tuple[Block, list[list[Any]]]]]:
     }
 
 
+def _root(limit: Any) -> Any:
+    """Its factors that are square roots."""
+    roots = [each for each in sp.Mul.make_args(limit) if isinstance(each, sp.Pow) and each.exp.is_integer is False]
+    return sp.Mul(*roots)
+
+
 def entries() -> dict[str, Statement]:
-    """Every entry over log w tends to its limit, without their common root; nu, which enters at L = 1, does not grow."""
+    """Every entry over log w tends to its limit, without their common root; nu, of L = 1, does not grow."""
     found: dict[str, Statement] = {"one layer": Vanishing(K / (2 / w + K - 2) / sp.log(w), w)}
     for name, blocks in _growing().items():
         for number, ((rows, _), limits) in enumerate(blocks, 1):
             for i, j in combinations_with_replacement(range(len(rows)), 2):
-                root = sp.Mul(
-                    *(
-                        each
-                        for each in sp.Mul.make_args(limits[i][j])
-                        if each.is_Pow and each.exp.is_Rational and not each.exp.is_Integer
-                    )
-                )
+                root = _root(limits[i][j])
                 says = Vanishing(rows[i][j] / root / sp.log(w) - limits[i][j] / root, w)
                 found[f"{name}, block {number}, {i + 1} {j + 1}"] = says
     return found

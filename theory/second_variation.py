@@ -191,9 +191,9 @@ def bound_steps() -> tuple[Step, ...]:
     )
 
 
-def falling() -> Positive:
-    """With e^alpha = 1 + xi: psi = alpha e^alpha / (e^alpha + K - 1) exceeds (L-1)/(L+1) where lam falls in alpha."""
-    return Positive((L + 1) * alpha * (1 + excess) - (L - 1) * (K + excess))
+def elastic() -> Positive:
+    """With e^alpha = 1 + xi: psi = alpha e^alpha / (e^alpha + K - 1) > alpha/K; lam falls in alpha where psi > q."""
+    return Positive(K * alpha * (1 + excess) - alpha * (K + excess))
 
 
 def top() -> tuple[Hypothesis, ...]:
@@ -274,9 +274,9 @@ AXES = sp.Matrix([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / 2
 
 
 def definite_parts() -> dict[str, Statement]:
-    """No negative eigenvalue from the threshold on, and lam falls in alpha there."""
+    """No negative eigenvalue from the threshold on, q = (L-1)/(L+1) times K; lam falls in alpha there."""
     softmax = softmax_hessian.conclusions()
-    return {**{name: softmax[name] for name in SOFTMAX}, **layers(), "bound": bound(), "falling": falling()}
+    return {**{name: softmax[name] for name in SOFTMAX}, **layers(), "bound": bound(), "elasticity": elastic()}
 
 
 def threshold_parts() -> dict[str, Statement]:
@@ -348,7 +348,7 @@ def definite(where: Setting) -> Derivation:
         *(Step(name, parts[name], "S 1 = 0 and 1^T e = 1.", Star(("sum",))) for name in SOFTMAX),
         *layer_steps(),
         *bound_steps(),
-        Step("falling", parts["falling"], "alpha e^alpha is at least (L-1) K e^alpha / (L+1).", Poly(("large scale",))),
+        Step("elasticity", parts["elasticity"], "It is (K - 1) alpha xi.", Poly(())),
     )
     whole = Step("together", AllOf(tuple(parts.values())), "The parts.", Conjunction(tuple(parts)))
     return Derivation("The Hessian at neural collapse has no negative eigenvalue", where, (*steps, whole))
