@@ -68,7 +68,9 @@ def larger_scale(K: int, L: int, n: int, lam: Fraction, bits: int) -> flint.arb:
     if not found:
         largest = float(largest_decay(K, L, n, 64)[0])
         limit = "below" if L == 1 else "up to"
-        raise ValueError(f"lam: neural collapse has a critical scale {limit} lam = {largest:.12g}, got {float(lam):.12g}")
+        raise ValueError(
+            f"lam: neural collapse has a critical scale {limit} lam = {largest:.12g}, got {float(lam):.12g}"
+        )
     return found[-1]
 
 

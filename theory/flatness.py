@@ -10,8 +10,9 @@ The largest eigenvalue over lam alpha tends to L + 1 for both, and at one layer 
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from itertools import combinations, combinations_with_replacement, permutations
 from typing import Any
@@ -72,6 +73,32 @@ def spectral_limit(K: int, L: int) -> Fraction:
     return Fraction(L + 1) / max(Fraction(L + 1), 2 + Fraction(2, K - 2))
 
 
+def ratios(K: int, L: int, n: int) -> dict[str, Callable[[int], Any]]:
+    """Limits of the ratios of the norms, neural collapse over pairs, each as a function of a precision in bits.
+
+    Examples:
+        >>> found = ratios(4, 2, 1)
+        >>> found["trace"](64), found["spectral"](64), round(float(found["frobenius"](64)), 6)
+        (Fraction(3, 4), Fraction(1, 1), 0.731925)
+    """
+    import flint
+
+    (first, second), (other_first, other_second) = dnc_limits(K, L, n), paired_limits(K, L, n)
+    square = Fraction(second) / Fraction(other_second)
+    roots = math.isqrt(square.numerator), math.isqrt(square.denominator)
+
+    def root(bits: int) -> Any:
+        if (roots[0] ** 2, roots[1] ** 2) == (square.numerator, square.denominator):
+            return Fraction(*roots)
+        return flint.arb(flint.fmpq(square.numerator, square.denominator)).sqrt()
+
+    return {
+        "trace": lambda bits: Fraction(first) / Fraction(other_first),
+        "frobenius": root,
+        "spectral": lambda bits: spectral_limit(K, L),
+    }
+
+
 def _grown() -> dict[str, list[Block]]:
     """The blocks in w = e^scale; of pairs those for L >= 2."""
     scale = sp.log(w)
@@ -119,8 +146,8 @@ def _growing() -> dict[str, list[tuple[Block, list[list[Any]]]]]:
 
 def _root(limit: Any) -> Any:
     """Its factors that are square roots."""
-    roots = [each for each in sp.Mul.make_args(limit) if isinstance(each, sp.Pow) and each.exp.is_integer is False]
-    return sp.Mul(*roots)
+    factors: tuple[Any, ...] = sp.Mul.make_args(limit)
+    return sp.Mul(*(each for each in factors if each.is_Pow and abs(each.exp) == sp.Rational(1, 2)))
 
 
 def entries() -> dict[str, Statement]:

@@ -284,6 +284,14 @@ def threshold_parts() -> dict[str, Statement]:
     return {**equal_blocks(), **witness()}
 
 
+def definite_statement() -> AllOf:
+    return AllOf(tuple(definite_parts().values()))
+
+
+def threshold_statement() -> AllOf:
+    return AllOf(tuple(threshold_parts().values()))
+
+
 def _sample(rng: random.Random) -> Values:
     return dict(_drawn(rng.getrandbits(32)))
 
@@ -350,7 +358,7 @@ def definite(where: Setting) -> Derivation:
         *bound_steps(),
         Step("elasticity", parts["elasticity"], "It is (K - 1) alpha xi.", Poly(())),
     )
-    whole = Step("together", AllOf(tuple(parts.values())), "The parts.", Conjunction(tuple(parts)))
+    whole = Step("together", definite_statement(), "The parts.", Conjunction(tuple(parts)))
     return Derivation("The Hessian at neural collapse has no negative eigenvalue", where, (*steps, whole))
 
 
