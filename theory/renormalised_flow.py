@@ -11,6 +11,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -72,6 +73,7 @@ class SingularValueFlow:
         fit = sp.Trace(data.centred_means.T * data.total_covariance.inv() * data.centred_means)
         return (C - 1) / (2 * C) - fit / (2 * C**2)
 
+    @cache  # a large expression
     def gradient(self, features: Any) -> MatrixExpr:
         """K Mbar Mbar^T K (X - mu 1^T) / (C^3 N) - K Mbar (Y - 1 1^T / C) / (C^2 N), with K = Sigma_T^{-1}."""
         data = self.data(features)
@@ -128,6 +130,7 @@ class SingularValueFlow:
         normal = product(-1 / (2 * C * N), self.turned(velocity), self.residuals)
         return total(velocity, normal)
 
+    @cache  # a large expression
     def turned(self, velocity: MatrixExpr) -> MatrixExpr:
         """G R^T + R G^T."""
         return total(product(velocity, self.residuals.T), product(self.residuals, velocity.T))

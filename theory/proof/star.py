@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from .checker import Algebra, Key, Monomial, Polynomial, Word, monomial
@@ -307,7 +307,7 @@ class _Completion:
         Raises:
             OutOfTime: if the limit of time is met.
         """
-        algebra, size = self.algebra, partial(term_key, self.algebra)
+        algebra, size = self.algebra, cache(partial(term_key, self.algebra))
         work, done, cofactors = dict(poly.terms), dict[Key, Fraction](), Cofactors()
         while work:
             if not self.in_time():
