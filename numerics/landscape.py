@@ -119,22 +119,43 @@ class Hessian:
         return [*self.model.decays, *[0.0] * self.model.bias]
 
     @cached_property
+    def _data_gradient(self) -> list[Tensor]:
+        """The gradient of the data term in all tensors."""
+        found = [up @ down.mT for up, down in zip(self._errors[1:], self._activations[:-1], strict=True)]
+        bias = [self._errors[-1].sum(dim=-1, keepdim=True)] * self.model.bias
+        return [*found, self._errors[0], *bias]
+
+    @property
     def stationarity(self) -> float:
         """||grad f|| over the norm of (lam_1 W_1, ..., lam_M W_M, lam_H H): zero at critical points, without units.
 
         Infinite where only the gradient is not zero.
         """
-        data = [error @ below.mT for error, below in zip(self._errors[1:], self._activations[:-1], strict=True)] + [
-            self._errors[0]
-        ]
-        if self.model.bias:
-            data.append(self._errors[-1].sum(dim=-1, keepdim=True))
         decayed = [lam * tensor for lam, tensor in zip(self._decays, self.point.tensors, strict=True)]
-        gradient = math.hypot(*(float(frobenius_norm(a + b)) for a, b in zip(data, decayed, strict=True)))
+        parts = zip(self._data_gradient, decayed, strict=True)
+        gradient = math.hypot(*(float(frobenius_norm(data + decay)) for data, decay in parts))
         unit = math.hypot(*(float(frobenius_norm(tensor)) for tensor in decayed))
         if gradient == 0:
             return 0.0
         return gradient / unit if unit > 0 else math.inf
+
+    @property
+    def critical_decay(self) -> float:
+        """The one decay of all factors at which the gradient in them is least: lam ||theta||^2 = -<data gradient, theta>.
+
+        At a point that is critical for some decay it is that decay, to rounding. NaN at zero.
+
+        >>> import torch
+        >>> from tightframe.numerics import landscape
+        >>> from tightframe.numerics.deep_linear import DeepLinearUFM, Factors
+        >>> point = Factors((torch.eye(2).double(),), torch.eye(2).double() / 2)
+        >>> landscape.Hessian(DeepLinearUFM((1, 1), widths=2, depth=1, decays=1.0), point).critical_decay
+        0.2
+        """
+        count = len(self.point.weights) + 1
+        pairs = list(zip(self._data_gradient[:count], self.point.tensors[:count], strict=True))
+        square = sum(float(tensor.square().sum()) for _, tensor in pairs)
+        return -sum(float((data * tensor).sum()) for data, tensor in pairs) / square if square > 0 else math.nan
 
     # ---- as a map
     def product(self, directions: Tensor) -> Tensor:
