@@ -141,9 +141,10 @@ class Hessian:
 
     @property
     def critical_decay(self) -> float:
-        """The one decay of all factors at which the gradient in them is least: lam ||theta||^2 = -<data gradient, theta>.
+        """The one decay of all factors at which the gradient in them is least, whatever those of the model.
 
-        At a point that is critical for some decay it is that decay, to rounding. NaN at zero.
+        lam ||theta||^2 = -<gradient of the data term, theta>. At a point that is critical for some decay it is that
+        decay, to rounding. NaN at zero.
 
         >>> import torch
         >>> from tightframe.numerics import landscape

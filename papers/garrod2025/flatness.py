@@ -38,8 +38,8 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
     every = [(point["lam"], point[name]) for point in points for name in STRUCTURES]
     stray = [lam for lam, each in every if not each["stationarity"] <= hessian_spectrum.CRITICAL]
     unclear = [lam for lam, each in every if not each["converged"]]
-    reasons = [f"not critical at lam = {stray[0]:g}"] * bool(stray)
-    reasons += [f"spectrum not decided at lam = {unclear[0]:g}"] * bool(unclear)
+    reasons = [f"not critical at lam = {lam:g}" for lam in stray[:1]]
+    reasons += [f"spectrum not decided at lam = {lam:g}" for lam in unclear[:1]]
     return {
         "inputs": echo(values),
         "converged": not reasons,

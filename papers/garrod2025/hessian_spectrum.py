@@ -36,8 +36,8 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
         progress(f"alpha = {scale:g}")
     stray = [point["alpha"] for point in points if not point["stationarity"] <= CRITICAL]
     unclear = [point["alpha"] for point in points if not point["converged"]]
-    reasons = [f"not critical at alpha = {stray[0]:g}"] * bool(stray)
-    reasons += [f"spectrum not decided at alpha = {unclear[0]:g}"] * bool(unclear)
+    reasons = [f"not critical at alpha = {each:g}" for each in stray[:1]]
+    reasons += [f"spectrum not decided at alpha = {each:g}" for each in unclear[:1]]
     deviations = [point["deviation"] for point in points if point["deviation"] is not None]
     return {
         "inputs": echo(values),
@@ -125,7 +125,7 @@ def measured(found: Any, decay: float) -> dict[str, Any]:
     every = None if found.eigenvalues is None else (found.eigenvalues / decay).tolist()
     numbers = {name: getattr(found, name) / decay for name in ("least", "largest", "trace", "frobenius", "norm")}
     clean = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-    negative = None if every is None else sum(value < -ZERO * clean["norm"] for value in every)
+    negative = None if every is None else sum(value < -ZERO * numbers["norm"] for value in every)
     return clean | {"nullity": found.nullity, "negative": negative, "eigenvalues": every}
 
 
