@@ -25,11 +25,11 @@ import torch
 from torch import Tensor
 
 from .deep_linear import DeepLinearUFM, Factors
-from .linalg import eigenvalues, frobenius_norm
+from .linalg import eigenvalues, frobenius_norm, one_thread
 from .shapes import check_finite, check_scale, check_size, generator
 from .solution import Result, Solution
 
-__all__ = ["DENSE", "ZERO", "Hessian", "Spectrum", "SpectrumStats", "extreme_eigenvalues", "spectrum"]
+__all__ = ["DENSE", "ZERO", "Hessian", "Spectrum", "SpectrumStats", "extreme_eigenvalues", "flattened", "spectrum"]
 
 DENSE = 2000  # parameters: a matrix of 32 MB, all eigenvalues in about a second on one core
 # Relative to the largest eigenvalue by size: up to here one counts as zero. Rounding leaves about P 1e-16; a gradient
@@ -43,6 +43,18 @@ PROBES = 200  # random directions of its estimate beyond
 # relatively, zeros are spread over about g, and less than that takes Lanczos long.
 LANCZOS = 1e-8
 RESTARTS = 300
+
+
+def flattened(factors: Factors) -> Tensor:
+    """The parameters (..., P) of factors (...).
+
+    >>> import torch
+    >>> from tightframe.numerics import landscape
+    >>> from tightframe.numerics.deep_linear import Factors
+    >>> landscape.flattened(Factors((torch.ones(1, 2),), torch.zeros(2, 2)))
+    tensor([1., 1., 0., 0., 0., 0.])
+    """
+    return torch.cat([tensor.flatten(-2) for tensor in factors.tensors], dim=-1)
 
 
 class Hessian:
@@ -231,7 +243,7 @@ class Hessian:
         like = self.point.features
 
         def product(vectors: Any) -> Any:
-            with torch.no_grad():
+            with torch.no_grad(), one_thread():
                 columns = torch.from_numpy(np.ascontiguousarray(vectors.T)).to(like)
                 return self.product(columns).cpu().double().numpy().T
 
@@ -300,7 +312,7 @@ def spectrum(
     """
     check_size("dense", dense, least=0)
     check_scale("tolerance", tolerance)
-    with torch.no_grad():
+    with torch.no_grad(), one_thread():
         hessian = Hessian(model, factors)
         if hessian.size <= dense:
             return _from_matrix(hessian, tolerance)

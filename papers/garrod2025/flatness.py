@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ LEAST = Fraction(1, 10**100)  # squares of it are floats
 NORMS = {"trace": "trace", "frobenius": "Frobenius norm", "norm": "spectral norm"}
 STRUCTURES = {"dnc": "DNC", "paired": "pairs"}
 BITS = 64
+SMALL = 0.5  # decays of which log(1/lam) is a unit
 
 
 def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
@@ -161,34 +162,40 @@ def figure(numbers: Numbers) -> Figure:
         _draw_norms(panels[0], numbers)
         _draw_ratios(panels[1], numbers)
         for letter, panel in zip("ab", panels, strict=True):
-            panel.set_xscale("log")
-            panel.invert_xaxis()
-            panel.set_xlabel(r"decay $\lambda$")
+            panel.set_xlabel(r"$\log_{10}(1/\lambda)$")
             panel.grid(visible=True, which="major", linewidth=0.3, color="0.9")
             panel.text(-0.02, 1.03, f"({letter})", transform=panel.transAxes, ha="right", va="bottom", weight="bold")
         _legend(drawn)
     return drawn
 
 
+def _places(points: Sequence[Mapping[str, Any]]) -> list[float]:
+    return [-math.log10(point["lam"]) for point in points]
+
+
 def _draw_norms(panel: Axes, numbers: Numbers) -> None:
-    decays = [point["lam"] for point in numbers["points"] if point["lam"] < 0.5]
+    from matplotlib.ticker import LogLocator
+
+    points = [point for point in numbers["points"] if point["lam"] < SMALL]
     for colour, norm in zip(COLOURS, NORMS, strict=False):
         for name, face in (("dnc", colour), ("paired", "white")):
-            points = [point for point in numbers["points"] if point["lam"] < 0.5]
             found, wanted = (
                 [point[name][side][norm] / math.log(1 / point["lam"]) for point in points]
                 for side in ("measured", "predicted")
             )
             dashes = "-" if name == "dnc" else "--"
-            panel.plot(decays, wanted, color=colour, linewidth=0.8, linestyle=dashes)
+            panel.plot(_places(points), wanted, color=colour, linewidth=0.8, linestyle=dashes)
             style = CIRCLE | {"fillstyle": "full", "markerfacecolor": face}
-            panel.plot(decays, found, color=colour, **style)
+            panel.plot(_places(points), found, color=colour, **style)
     panel.set_yscale("log")
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    panel.yaxis.set_minor_formatter("{x:g}")
     panel.set_ylabel(r"norm of the Hessian / $\lambda \log(1/\lambda)$")
 
 
 def _draw_ratios(panel: Axes, numbers: Numbers) -> None:
-    decays = [point["lam"] for point in numbers["points"]]
+    decays = _places(numbers["points"])
     for colour, norm in zip(COLOURS, NORMS, strict=False):
         panel.axhline(numbers["limits"][norm], color=colour, linestyle=":", linewidth=1.0)
         panel.plot(decays, [point["predicted_ratio"][norm] for point in numbers["points"]], color=colour, linewidth=0.8)
