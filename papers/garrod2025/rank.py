@@ -143,7 +143,7 @@ def _draw(panel: Axes, cells: Sequence[Mapping[str, Any]], depth: int, classes: 
     panel.axhline(classes - 1, color="0.45", linestyle="--", linewidth=0.8, zorder=1)
     panel.set_xticks(places, [str(cell["d"]) for cell in cells])
     panel.set_yticks(range(classes))
-    panel.set_ylim(-1.4, classes - 0.4)
+    panel.set_ylim(-1.4 if any(cell["not_counted"] for cell in cells) else -0.6, classes - 0.4)
     panel.set_xlim(-0.5, len(cells) - 0.5)
     panel.set_xlabel("width $d$")
     panel.set_title(f"$L = {depth}$")
