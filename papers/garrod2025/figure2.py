@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GROUP = 50  # runs between two signs of progress
+MOST_TICKS = 8  # decays that are named on the axis
 
 
 def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
@@ -120,10 +121,14 @@ def figure(numbers: Numbers) -> Figure:
         panels = drawn.subplots(1, 2, sharey=True)
         _draw(panels[0], [cell["d"] for cell in numbers["by_width"]], numbers["by_width"])
         panels[0].set_xlabel("width $d$")
-        panels[0].set_title(rf"$\lambda = {_decimal(inputs['at_lam'])}$")
+        panels[0].set_title(rf"$\lambda = {_number(inputs['at_lam'])}$")
         panels[0].set_ylabel("probability of DNC")
         _draw(panels[1], [cell["lam"] for cell in numbers["by_decay"]], numbers["by_decay"])
         panels[1].set_xscale("log")
+        decays = [cell["lam"] for cell in numbers["by_decay"]]
+        if len(decays) <= MOST_TICKS:
+            panels[1].set_xticks(decays, [f"${_number(decay)}$" for decay in decays])
+            panels[1].set_xticks([], minor=True)
         panels[1].set_xlabel(r"decay $\lambda$")
         panels[1].set_title(f"$d = {inputs['at_d']}$")
         panels[0].set_ylim(-0.04, 1.04)
@@ -134,8 +139,12 @@ def figure(numbers: Numbers) -> Figure:
     return drawn
 
 
-def _decimal(number: float) -> str:
-    mantissa, _, exponent = f"{number:.4g}".partition("e")
+def _number(number: float) -> str:
+    """1/n where it is one, else a few digits."""
+    inverse = round(1 / number)
+    if inverse > 1 and abs(inverse * number - 1) < 1e-12:
+        return f"1/{inverse}"
+    mantissa, _, exponent = f"{number:.3g}".partition("e")
     return rf"{mantissa} \times 10^{{{int(exponent)}}}" if exponent else mantissa
 
 
