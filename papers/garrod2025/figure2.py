@@ -1,4 +1,9 @@
-"""The experiment ``garrod2025-figure2``: how often gradient descent ends at DNC, over the width and over the decay."""
+"""The experiment ``garrod2025-figure2``: how often gradient descent ends at DNC, over the width and over the decay.
+
+Defaults are smaller than the paper's K = 10, n = 5, L = 2, d = 70, lam = 2^-10 and take about two minutes; that takes
+about a second a run. Starts have entries of one size, so that wider ones are larger: ``scale=1 power=1/2`` gives all
+widths the same norm.
+"""
 
 from __future__ import annotations
 

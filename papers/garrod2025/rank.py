@@ -1,4 +1,7 @@
-"""The experiment ``garrod2025-rank``: the rank of the logits where gradient descent ends, over width and depth."""
+"""The experiment ``garrod2025-rank``: the rank of the logits where gradient descent ends, over width and depth.
+
+Starts have entries of one size, so that wider ones are larger; ``scale=1 power=1/2`` gives all widths the same norm.
+"""
 
 from __future__ import annotations
 
@@ -117,6 +120,8 @@ def figure(numbers: Numbers) -> Figure:
             panel.remove()
         for panel, depth in zip(panels, depths, strict=False):
             _draw(panel, [cell for cell in numbers["cells"] if cell["L"] == depth], depth, numbers["inputs"]["K"])
+        lost = any(cell["not_counted"] for cell in numbers["cells"])
+        panels[0].set_ylim(-1.4 if lost else -0.6, numbers["inputs"]["K"] - 0.4)  # shared by all
         for row in range(rows):
             panels[row * columns].set_ylabel("rank of the logits")
         _legend(drawn, numbers)
@@ -143,7 +148,6 @@ def _draw(panel: Axes, cells: Sequence[Mapping[str, Any]], depth: int, classes: 
     panel.axhline(classes - 1, color="0.45", linestyle="--", linewidth=0.8, zorder=1)
     panel.set_xticks(places, [str(cell["d"]) for cell in cells])
     panel.set_yticks(range(classes))
-    panel.set_ylim(-1.4 if any(cell["not_counted"] for cell in cells) else -0.6, classes - 0.4)
     panel.set_xlim(-0.5, len(cells) - 0.5)
     panel.set_xlabel("width $d$")
     panel.set_title(f"$L = {depth}$")
