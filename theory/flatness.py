@@ -2,16 +2,17 @@
 
 The larger critical scales alpha and beta are like -log lam (garrod2025/dnc-scale, garrod2025/paired-scale), so that
 their ratio tends to 1. The Hessian over lam alpha, or lam beta, has eigenvalues that tend to those of the curvature of
-cross-entropy and of equal blocks of all layers, what is of the order of lam does not count. With w = e^alpha, or e^beta,
-norms are rational in w and log w. K = 2m. (Garrod and Keating 2025, theorem 6.)
+cross-entropy at equal blocks of all layers; what is of the order of lam does not count. With w = e^alpha, or e^beta,
+all is rational in w and log w, but for roots of numbers. K = 2m. (Garrod and Keating 2025, theorem 6.)
 
 The largest eigenvalue over lam alpha tends to L + 1 for both, and at one layer to 2 + 1/(m-1) for pairs.
 """
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from itertools import combinations, combinations_with_replacement, permutations
 from typing import Any
@@ -72,6 +73,32 @@ def spectral_limit(K: int, L: int) -> Fraction:
     return Fraction(L + 1) / max(Fraction(L + 1), 2 + Fraction(2, K - 2))
 
 
+def ratios(K: int, L: int, n: int) -> dict[str, Callable[[int], Any]]:
+    """Limits of the ratios of the norms, neural collapse over pairs, each as a function of a precision in bits.
+
+    Examples:
+        >>> found = ratios(4, 2, 1)
+        >>> found["trace"](64), found["spectral"](64), round(float(found["frobenius"](64)), 6)
+        (Fraction(3, 4), Fraction(1, 1), 0.731925)
+    """
+    import flint
+
+    (first, second), (other_first, other_second) = dnc_limits(K, L, n), paired_limits(K, L, n)
+    square = Fraction(second) / Fraction(other_second)
+    roots = math.isqrt(square.numerator), math.isqrt(square.denominator)
+
+    def root(bits: int) -> Any:
+        if (roots[0] ** 2, roots[1] ** 2) == (square.numerator, square.denominator):
+            return Fraction(*roots)
+        return flint.arb(flint.fmpq(square.numerator, square.denominator)).sqrt()
+
+    return {
+        "trace": lambda bits: Fraction(first) / Fraction(other_first),
+        "frobenius": root,
+        "spectral": lambda bits: spectral_limit(K, L),
+    }
+
+
 def _grown() -> dict[str, list[Block]]:
     """The blocks in w = e^scale; of pairs those for L >= 2."""
     scale = sp.log(w)
@@ -117,14 +144,19 @@ def _growing() -> dict[str, list[tuple[Block, list[list[Any]]]]]:
     }
 
 
+def _root(limit: Any) -> Any:
+    """Its factors that are square roots."""
+    factors: tuple[Any, ...] = sp.Mul.make_args(limit)
+    return sp.Mul(*(each for each in factors if each.is_Pow and abs(each.exp) == sp.Rational(1, 2)))
+
+
 def entries() -> dict[str, Statement]:
-    """Every entry over log w tends to its limit, without their common root; nu, which enters at L = 1, does not grow."""
+    """Every entry over log w tends to its limit, without their common root; nu, of L = 1, does not grow."""
     found: dict[str, Statement] = {"one layer": Vanishing(K / (2 / w + K - 2) / sp.log(w), w)}
     for name, blocks in _growing().items():
         for number, ((rows, _), limits) in enumerate(blocks, 1):
             for i, j in combinations_with_replacement(range(len(rows)), 2):
-                root = sp.Mul(*(each for each in sp.Mul.make_args(limits[i][j]) if each.is_Pow and each.exp.is_Rational
-                                and not each.exp.is_Integer))
+                root = _root(limits[i][j])
                 says = Vanishing(rows[i][j] / root / sp.log(w) - limits[i][j] / root, w)
                 found[f"{name}, block {number}, {i + 1} {j + 1}"] = says
     return found
@@ -136,9 +168,13 @@ def norms() -> dict[str, Statement]:
     found: dict[str, Statement] = {}
     for name, blocks in _growing().items():
         limits: list[Block] = [(rows, count) for (_, count), rows in blocks]
-        for norm, total, value in zip(("trace", "norm"), (trace(limits), frobenius_squared(limits)), closed[name], strict=True):
+        for norm, total, value in zip(
+            ("trace", "norm"), (trace(limits), frobenius_squared(limits)), closed[name], strict=True
+        ):
             found[f"{norm}, {name}"] = Identity(total, value, w)
     return found
+
+
 def _coefficients(rows: list[list[Any]]) -> list[Any]:
     """Sums of the principal minors of one, two, ... rows."""
 
@@ -156,7 +192,9 @@ def _coefficients(rows: list[list[Any]]) -> list[Any]:
 def largest() -> dict[str, Statement]:
     """Of pairs the larger block has 0, 1/(m-1) and 2 + 1/(m-1); nothing else exceeds L + 1, which both have."""
     pairs = zip(_coefficients(PAIRED_LIMITS[-1]), (2 + 2 * LEAST, LEAST * (2 + LEAST), sp.S.Zero), strict=True)
-    found: dict[str, Statement] = {f"coefficient {i}": Identity(each, value, w) for i, (each, value) in enumerate(pairs, 1)}
+    found: dict[str, Statement] = {
+        f"coefficient {i}": Identity(each, value, w) for i, (each, value) in enumerate(pairs, 1)
+    }
     rows = [each for each in (*DNC_LIMITS[:-1], *PAIRED_LIMITS[:-1]) if each != [[L + 1]]]
     singles = list(dict.fromkeys(each[0][0] for each in rows))
     found |= {f"at most L + 1, {i}": Nonnegative(L + 1 - each) for i, each in enumerate(singles, 1)}

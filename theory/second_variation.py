@@ -22,18 +22,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import sympy as sp
 from sympy.matrices.expressions.diagonal import DiagMatrix
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
+from . import softmax_hessian
 from .balance import K, half_integers, orthonormal, rows_of
 from .derivation import Derivation, Hypothesis, Setting, Step
 from .proof.certificate import Values
 from .proof.checker import Range
 from .proof.rules import Conjunction, Gram, Poly, Rewrite, Square, Star
 from .proof.statement import AllOf, Equal, Nonnegative, Positive, Statement
+from .softmax_hessian import S, e, x
 from .statistics import random_matrix
 from .symbols import frobenius_squared, n, ones
 
@@ -45,7 +48,7 @@ L = sp.Symbol("L", integer=True, positive=True)
 t = sp.Symbol("t", real=True, nonnegative=True)
 s, c = sp.symbols("s c", positive=True)  # c = s^(l-1)
 F = sp.Symbol("F", nonnegative=True)  # sum of the squared norms of the directions
-alpha, q, omega, excess = (sp.Symbol(name, positive=True) for name in ("alpha", "q", "omega", "y"))
+alpha, q, omega, excess = (sp.Symbol(name, positive=True) for name in ("alpha", "q", "omega", "xi"))
 kappa = sp.Symbol("kappa", nonnegative=True)
 
 UPPER, LOWER = sp.MatrixSymbol("U", a, r), sp.MatrixSymbol("V", d, r)  # frames of a layer and of the one below
@@ -87,9 +90,7 @@ SQUARES = (
     Square(2 / m, symmetric_part(LOWER.T * FIRST) - m * symmetric_part(INNER)),
 )
 START = FEATURES * INPUTS
-START_SQUARES = (
-    Square(1, FEATURES - START * INPUTS.T),
-)
+START_SQUARES = (Square(1, FEATURES - START * INPUTS.T),)
 
 
 def total(squares: tuple[Square, ...]) -> sp.Expr:
@@ -97,15 +98,9 @@ def total(squares: tuple[Square, ...]) -> sp.Expr:
 
 
 def layers() -> dict[str, Statement]:
-    """The product with one layer more, its least second variation, where it starts, and equal symmetric blocks."""
+    """The product with one layer more, its least second variation, and where that starts."""
     product = s**2 * c * LOWER + t * s * c * FIRST + t**2 * c * SECOND
     longer = s**3 * c * UPPER + t * s**2 * c * NEXT_FIRST + t**2 * s * c * NEXT_SECOND
-    equal = UPPER * BLOCK * LOWER.T
-
-    def following(symbol: Any) -> Any:
-        values = {DIRECTION: equal, FIRST: m * LOWER * BLOCK, SECOND: m * (m - 1) / 2 * LOWER * BLOCK * BLOCK}
-        return symbol.xreplace(values)
-
     return {
         "one layer more": Equal(
             (s * UPPER * LOWER.T + t * DIRECTION) * product, longer + t**3 * c * DIRECTION * SECOND
@@ -114,24 +109,28 @@ def layers() -> dict[str, Statement]:
         "surplus of the features": Nonnegative(
             surplus(sp.S.One, frobenius_squared(FEATURES), LOWER, START, sp.ZeroMatrix(d, r))
         ),
-        "equal blocks, first": Equal(following(NEXT_FIRST), (m + 1) * UPPER * BLOCK),
-        "equal blocks, second": Equal(following(NEXT_SECOND), m * (m + 1) / 2 * UPPER * BLOCK * BLOCK),
-        "equal blocks, squares": Equal(frobenius_squared(equal), sp.Trace(BLOCK * BLOCK)),
     }
 
 
-def layer_hypotheses() -> tuple[Hypothesis, ...]:
-    unit = sp.Identity(r)
+def equal_blocks() -> dict[str, Statement]:
+    """With A_l = U_l B U_{l-1}^T for a symmetric B in all layers: y = m U B, z = m (m-1)/2 U B^2."""
+    equal = UPPER * BLOCK * LOWER.T
+    values = {DIRECTION: equal, FIRST: m * LOWER * BLOCK, SECOND: m * (m - 1) / 2 * LOWER * BLOCK * BLOCK}
+    return {
+        "first order": Equal(NEXT_FIRST.xreplace(values), (m + 1) * UPPER * BLOCK),
+        "second order": Equal(NEXT_SECOND.xreplace(values), m * (m + 1) / 2 * UPPER * BLOCK * BLOCK),
+        "squared norm": Equal(frobenius_squared(equal), sp.Trace(BLOCK * BLOCK)),
+    }
+
+
+def frames() -> tuple[Hypothesis, ...]:
     found = {"frame": UPPER, "frame below": LOWER, "frame of the inputs": INPUTS}
-    return (
-        *(Hypothesis(name, Equal(each.T * each, unit), "aligned layers") for name, each in found.items()),
-        Hypothesis("surplus below", Nonnegative(surplus(m, F, LOWER, FIRST, SECOND) / m), "from the layer before"),
-    )
+    unit = sp.Identity(r)
+    return tuple(Hypothesis(name, Equal(each.T * each, unit), "aligned layers") for name, each in found.items())
 
 
 def layer_steps() -> tuple[Step, ...]:
     said = layers()
-    frames = ("frame", "frame below")
 
     def grows(name: str, squares: tuple[Square, ...], using: tuple[str, ...]) -> tuple[Step, ...]:
         goal = said[name]
@@ -144,13 +143,8 @@ def layer_steps() -> tuple[Step, ...]:
 
     return (
         Step("one layer more", said["one layer more"], "Powers of t.", Star(("frame below",))),
-        *grows("surplus", SQUARES, frames),
+        *grows("surplus", SQUARES, ("frame", "frame below")),
         *grows("surplus of the features", START_SQUARES, ("frame below", "frame of the inputs")),
-        *(
-            Step(name, said[name], "By frames.", Star(frames))
-            for name in said
-            if name.startswith("equal blocks")
-        ),
     )
 
 
@@ -159,7 +153,6 @@ TOP = sp.MatrixSymbol("T", K, r)  # U_L
 TOP_FIRST, TOP_SECOND = sp.MatrixSymbol("f", K, r), sp.MatrixSymbol("g", K, r)  # y and z
 OUTPUTS, CURVED = sp.MatrixSymbol("X", K, N), sp.MatrixSymbol("Z", K, N)  # first and second order of the logits
 OWN = sp.MatrixSymbol("w", N, 1)  # s_i^T X_i
-S = sp.Identity(K) - ones(K) * ones(K).T / K
 LAM = q * c * omega
 CLASSES = tuple(sp.MatrixSymbol(name, K, 1) for name in ("k", "j", "h", "l"))
 OTHER = sp.MatrixSymbol("o", K, 1)
@@ -190,7 +183,7 @@ def bound_steps() -> tuple[Step, ...]:
         Square((L + 1) * omega / (K * c), TOP.T * (OUTPUTS - OUTPUTS * INPUTS * INPUTS.T)),
         Square((L + 1) * omega / (K * c) * kappa, DiagMatrix(OWN)),
     )
-    using = ("top frame", "frame of the inputs", "scale", "first order", "second order", "top range")
+    using = ("frame of the inputs", "scale", "logits, first order", "logits, second order", "top range")
     return (
         Step("bound: squares", Nonnegative(total(squares)), "A sum of squares.", Gram(squares)),
         Step("bound: sum", Equal(total(squares), bound().scalar), "S = U_L U_L^T; split b.", Star(using)),
@@ -198,24 +191,25 @@ def bound_steps() -> tuple[Step, ...]:
     )
 
 
-def falling() -> Positive:
-    """With e^alpha = 1 + y: psi = alpha e^alpha / (e^alpha + K - 1) exceeds (L-1)/(L+1) where lam falls in alpha."""
-    return Positive((L + 1) * alpha * (1 + excess) - (L - 1) * (K + excess))
+def elastic() -> Positive:
+    """With e^alpha = 1 + xi: psi = alpha e^alpha / (e^alpha + K - 1) > alpha/K; lam falls in alpha where psi > q."""
+    return Positive(K * alpha * (1 + excess) - alpha * (K + excess))
 
 
-def top_hypotheses() -> tuple[Hypothesis, ...]:
+def top() -> tuple[Hypothesis, ...]:
     return (
         Hypothesis("scale", Equal(omega * s**2 * c, alpha), "s^(L+1) = alpha n^(1/2), c = s^(L-1)"),
-        Hypothesis("top frame", Equal(TOP.T * TOP, sp.Identity(r)), "U_L"),
-        Hypothesis("top range", Equal(TOP * TOP.T, S), "of rank K - 1"),
-        Hypothesis("frame of the inputs", Equal(INPUTS.T * INPUTS, sp.Identity(r)), "aligned layers"),
+        Hypothesis("top range", Equal(TOP * TOP.T, S), "U_L spans the vectors of sum zero"),
     )
 
 
-def variation_hypotheses() -> tuple[Hypothesis, ...]:
+def variation() -> tuple[Hypothesis, ...]:
+    below = surplus(m, F, LOWER, FIRST, SECOND) / m
     return (
-        Hypothesis("first order", Equal(OUTPUTS * INPUTS, s * c * TOP_FIRST), "X J = s^L y"),
-        Hypothesis("second order", Equal(CURVED * INPUTS, c * TOP_SECOND), "Z J = s^(L-1) z"),
+        *softmax_hessian.hypotheses(),
+        Hypothesis("surplus below", Nonnegative(below), "from the layer before"),
+        Hypothesis("logits, first order", Equal(OUTPUTS * INPUTS, s * c * TOP_FIRST), "X J = s^L y"),
+        Hypothesis("logits, second order", Equal(CURVED * INPUTS, c * TOP_SECOND), "Z J = s^(L-1) z"),
         Hypothesis("all layers", Nonnegative(surplus(L + 1, F, TOP, TOP_FIRST, TOP_SECOND)), "m = L + 1"),
         Hypothesis("large scale", Nonnegative(EXCESS), "alpha >= K (L-1)/(L+1)"),
     )
@@ -244,26 +238,134 @@ def witness() -> dict[str, Statement]:
     }
 
 
-def class_hypotheses() -> tuple[Hypothesis, ...]:
+def classes() -> tuple[Hypothesis, ...]:
     units = (*CLASSES, OTHER)
     products = {
         f"{one} and {two}": Equal(sp.Trace(one.T * two), sp.Integer(int(one == two)))
         for i, one in enumerate(units)
         for two in units[i:]
-        if one != OTHER
+        if one != OTHER and not (one in CLASSES[2:] and two == OTHER)
     }
     sums = {f"sum of {each}": Equal(sp.Trace(ones(K).T * each), sp.S.One) for each in CLASSES}
-    units_of_classes = (Hypothesis(name, says, "unit vectors of classes") for name, says in {**products, **sums}.items())
+    units_of_classes = (
+        Hypothesis(name, says, "unit vectors of classes") for name, says in {**products, **sums}.items()
+    )
     rows = Equal(MODE * ones(K), sp.ZeroMatrix(K, 1))
-    return (Hypothesis("sum of the rows", rows, "of M, symmetric and without diagonal"), *units_of_classes)
+    return (
+        Hypothesis("sum of the rows", rows, "of M, symmetric and without diagonal"),
+        *units_of_classes,
+    )
 
 
 def witness_steps() -> tuple[Step, ...]:
     said = witness()
     kept = Equal(TOP * TOP.T * MODE, MODE)
-    using = ("kept", "sum of the rows", "top frame", "frame of the inputs", "scale")
+    using = ("kept", "sum of the rows", "frame of the inputs", "scale")
     return (
         Step("kept", kept, "S M = M.", Star(("top range", "sum of the rows"))),
         Step("witness", said.pop("witness"), "F = (L+1) ||M||^2, y = (L+1) T B, z = L (L+1)/2 T B^2.", Star(using)),
         *(Step(name, says, "Unit vectors of classes.", Star()) for name, says in said.items()),
+    )
+
+
+# ---- statements, and exact examples: K = 4, where the vectors of sum zero have a rational orthonormal basis
+SOFTMAX = ("gradient", "Hessian")
+AXES = sp.Matrix([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / 2
+
+
+def definite_parts() -> dict[str, Statement]:
+    """No negative eigenvalue from the threshold on, q = (L-1)/(L+1) times K; lam falls in alpha there."""
+    softmax = softmax_hessian.conclusions()
+    return {**{name: softmax[name] for name in SOFTMAX}, **layers(), "bound": bound(), "elasticity": elastic()}
+
+
+def threshold_parts() -> dict[str, Statement]:
+    """A direction in which the second variation over lam has the sign of alpha - K (L-1)/(L+1)."""
+    return {**equal_blocks(), **witness()}
+
+
+def definite_statement() -> AllOf:
+    return AllOf(tuple(definite_parts().values()))
+
+
+def threshold_statement() -> AllOf:
+    return AllOf(tuple(threshold_parts().values()))
+
+
+def _sample(rng: random.Random) -> Values:
+    return dict(_drawn(rng.getrandbits(32)))
+
+
+@cache  # poly asks for the same one again and again
+def _drawn(seed: int) -> Values:
+    rng = random.Random(seed)
+    root, depth = rng.randint(1, 2), rng.randint(1, 2)
+    sizes: dict[Any, Any] = {K: 4, r: 3, n: root**2, a: rng.randint(3, 4), d: rng.randint(3, 4)}
+    sizes |= {L: depth, m: rng.randint(1, 3), omega: sp.Rational(1, root), kappa: rng.randint(0, 2)}
+    numbers = dict(zip((s, alpha, q, t, x, excess), half_integers(rng, 6), strict=True))
+    numbers[alpha] += sp.Rational(4 * (depth - 1), depth + 1)
+    numbers[c] = numbers[alpha] / (sizes[omega] * numbers[s] ** 2)
+    step = numbers[s] * numbers[c]
+    half = sp.Matrix(random_matrix(rng, 3, 3))
+    matrices = {symbol: sp.Matrix(random_matrix(rng, sizes[d], 3)) for symbol in (FIRST, SECOND)}
+    matrices |= {symbol: sp.Matrix(random_matrix(rng, 4, 3)) for symbol in (TOP_FIRST, TOP_SECOND)}
+    matrices |= {
+        UPPER: orthonormal(rng, sizes[a], 3),
+        LOWER: orthonormal(rng, sizes[d], 3),
+        INPUTS: orthonormal(rng, 4 * sizes[n], 3),
+        TOP: AXES * orthonormal(rng, 3, 3),
+        DIRECTION: sp.Matrix(random_matrix(rng, sizes[a], sizes[d])),
+        FEATURES: sp.Matrix(random_matrix(rng, sizes[d], 4 * sizes[n])),
+        BLOCK: half + half.T,
+        OWN: sp.Matrix(random_matrix(rng, 4 * sizes[n], 1)),
+        e: sp.eye(4)[:, rng.randrange(4)],
+    }
+    across = sp.Matrix(random_matrix(rng, 4, 4 * sizes[n]))
+    outside_inputs = across - across * matrices[INPUTS] * matrices[INPUTS].T
+    matrices[OUTPUTS] = step * matrices[TOP_FIRST] * matrices[INPUTS].T + outside_inputs
+    matrices[CURVED] = numbers[c] * matrices[TOP_SECOND] * matrices[INPUTS].T + outside_inputs
+    units = sp.eye(4)
+    matrices |= {symbol: units[:, i] for i, symbol in enumerate(CLASSES)} | {OTHER: sp.zeros(4, 1)}
+    one, two = units[:, 0] - units[:, 1], units[:, 2] - units[:, 3]
+    matrices[MODE] = numbers[q] * (one * two.T + two * one.T)
+    needs = (_least(matrices[LOWER], matrices[FIRST], matrices[SECOND], sizes[m]),)
+    needs += (_least(matrices[TOP], matrices[TOP_FIRST], matrices[TOP_SECOND], depth + 1), sp.S.Zero)
+    numbers[F] = max(needs) + rng.randint(0, 1)
+    return {**sizes, **numbers, **{symbol: rows_of(matrix) for symbol, matrix in matrices.items()}}
+
+
+def _least(frame: Any, first: Any, second: Any, count: int) -> Any:
+    """The sum of squares from which on the surplus is nonnegative."""
+    block, normal = frame.T * first, first - frame * frame.T * first
+    half = (block + block.T) / 2
+    free = (normal * normal.T).trace() + 2 * (frame.T * second).trace() - (block * block).trace()
+    return free + sp.Rational(2, count) * (half * half).trace()
+
+
+def definite_setting(parameters: Mapping[sp.Symbol, Range]) -> Setting:
+    return Setting(parameters, (*frames(), *top(), *variation()), _sample, (BLOCK,))
+
+
+def threshold_setting(parameters: Mapping[sp.Symbol, Range]) -> Setting:
+    return Setting(parameters, (*frames(), *top(), *classes()), _sample, (BLOCK, MODE))
+
+
+def definite(where: Setting) -> Derivation:
+    parts = definite_parts()
+    steps = (
+        *(Step(name, parts[name], "S 1 = 0 and 1^T e = 1.", Star(("sum",))) for name in SOFTMAX),
+        *layer_steps(),
+        *bound_steps(),
+        Step("elasticity", parts["elasticity"], "It is (K - 1) alpha xi.", Poly(())),
+    )
+    whole = Step("together", definite_statement(), "The parts.", Conjunction(tuple(parts)))
+    return Derivation("The Hessian at neural collapse has no negative eigenvalue", where, (*steps, whole))
+
+
+def threshold(where: Setting) -> Derivation:
+    parts = threshold_parts()
+    steps = [Step(name, says, "U^T U = I.", Star(("frame", "frame below"))) for name, says in equal_blocks().items()]
+    whole = Step("together", AllOf(tuple(parts.values())), "The parts.", Conjunction(tuple(parts)))
+    return Derivation(
+        "Below the threshold the Hessian has a negative eigenvalue", where, (*steps, *witness_steps(), whole)
     )

@@ -1,7 +1,7 @@
 """The softmax at neural collapse and its Hessian: symmetric in all classes but the own one.
 
-With x = e^alpha and D = x + K - 1 a sample of the class with unit vector e has the softmax p = (1 + (x - 1) e) / D. With
-S = I - 1 1^T / K and s = S e, cross-entropy has in its logits the gradient p - e = -(K/D) s and the Hessian
+With x = e^alpha and D = x + K - 1 a sample of the class e (a unit vector) has the softmax p = (1 + (x - 1) e) / D.
+With S = I - 1 1^T / K and s = S e, cross-entropy has in its logits the gradient p - e = -(K/D) s and the Hessian
 
     diag(p) - p p^T,  S (diag(p) - p p^T) S = (S + kappa s s^T) / D,  kappa = K (x - 1) / D,
 

@@ -98,9 +98,7 @@ def tangents() -> dict[str, Statement]:
         "normal part": Equal(UPPER.T * rest, zero),
         "together a velocity": Equal(TANGENT, UPPER * turn + rest),
         "velocity": Equal(UPPER.T * moved + moved.T * UPPER, zero),
-        "apart": Equal(
-            frobenius_squared(UPPER * SKEW + NORMAL), frobenius_squared(SKEW) + frobenius_squared(NORMAL)
-        ),
+        "apart": Equal(frobenius_squared(UPPER * SKEW + NORMAL), frobenius_squared(SKEW) + frobenius_squared(NORMAL)),
     }
 
 
