@@ -97,6 +97,27 @@ def test_pairs(size: Size, scale: float) -> None:
         assert nullity == depth * (m * width - m * (m + 1) // 2)
 
 
+@pytest.mark.parametrize(("size", "scale"), [((5, 3, 6, 2), 2.0), ((4, 2, 40, 3), 9.0)])
+def test_trace(size: Size, scale: float) -> None:
+    """And the Frobenius norm: of blocks, and of the Hessian without its eigenvalues, where it is large too."""
+    classes, depth, width, per_class = size
+    p = 1 / (1 + (classes - 1) * math.exp(-scale))
+    blocks = theory.dnc_blocks(classes, depth, width, per_class, scale, p, math.sqrt)
+    draft = DeepLinearUFM((per_class,) * classes, width, depth, 1.0, loss="ce")
+    factors = initialisers.factorised(draft, (scale * centred(classes)).repeat_interleave(per_class, dim=1), seed=0)
+    decay = numeric.Hessian(draft, factors).critical_decay
+    found = numeric.spectrum(DeepLinearUFM(draft.class_counts, width, depth, decay, loss="ce"), factors, dense=0)
+    assert found.stats.method == "products"
+    assert found.value.trace / decay == pytest.approx(theory.trace(blocks), rel=1e-11)
+    assert (found.value.frobenius / decay) ** 2 == pytest.approx(theory.frobenius_squared(blocks), rel=1e-11)
+    wrong = theory.dnc_blocks(classes, depth, width, per_class, scale, p * (1 + 1e-9), math.sqrt)
+    assert theory.trace(wrong) != pytest.approx(theory.trace(blocks), rel=1e-11)
+
+
+# Shared names, and the test that compares them; tests/test_statistics_agree.py asks for completeness.
+COMPARED = {"trace": test_trace}
+
+
 # ---- mutants
 def variants(spectrum: Spectrum) -> list[Spectrum]:
     """Each value a little larger, and each multiplicity one more at the cost of the next value."""

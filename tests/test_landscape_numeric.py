@@ -228,7 +228,7 @@ def dimension(depth: int, width: int, rank: int) -> int:
 
 CASES = [
     (classes, depth, width, rank, equal)
-    for classes, width in ((2, 2), (2, 4), (3, 3), (3, 5), (4, 4), (4, 6))
+    for classes, width in ((2, 2), (2, 4), (3, 3), (3, 5), (4, 4), (4, 5))
     for depth in (1, 2, 3)
     for rank in range(1, classes + 1)
     for equal in (True, False)

@@ -1,8 +1,8 @@
 """The experiment ``garrod2025-figure2``: how often gradient descent ends at DNC, over the width and over the decay.
 
 Defaults are smaller than the paper's K = 10, n = 5, L = 2, d = 70, lam = 2^-10 and take about two minutes; that takes
-about a second a run. Starts have entries of one size, so that wider ones are larger: ``scale=1 power=1/2`` gives all
-widths the same norm.
+about a second a run. Starts have entries of one size, so that wider ones are larger; with ``scale=1 power=1/2`` a d x d
+factor has about the norm 2 at any width.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The experiment ``garrod2025-rank``: the rank of the logits where gradient descent ends, over width and depth.
 
-Starts have entries of one size, so that wider ones are larger; ``scale=1 power=1/2`` gives all widths the same norm.
+Starts have entries of one size, so that wider ones are larger; with ``scale=1 power=1/2`` a d x d factor has about the
+norm 2 at any width.
 """
 
 from __future__ import annotations
