@@ -57,14 +57,8 @@ def limits(classes: int, depth: int, per_class: int) -> dict[str, float]:
     """Of the ratios, DNC over pairs."""
     from ...theory import flatness
 
-    (trace, square), (paired_trace, paired_square) = (
-        each(classes, depth, per_class) for each in (flatness.dnc_limits, flatness.paired_limits)
-    )
-    return {
-        "trace": float(trace / paired_trace),
-        "frobenius": math.sqrt(square / paired_square),
-        "norm": float(flatness.spectral_limit(classes, depth)),
-    }
+    found = flatness.ratios(classes, depth, per_class)
+    return {name: float(found["spectral" if name == "norm" else name](BITS)) for name in NORMS}
 
 
 def _check(values: Values) -> None:
