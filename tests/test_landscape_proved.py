@@ -16,9 +16,9 @@ from tightframe.papers import cli
 from tightframe.papers.garrod2025 import landscape as claims
 from tightframe.papers.garrod2025.losses import simplex_logits
 from tightframe.theory import definiteness, flatness, landscape, second_variation, softmax_hessian, solution_dimension
-from tightframe.theory.derivation import Derivation, Failure, Proof, Setting, Step
+from tightframe.theory.derivation import Derivation, Failure, Proof, Step
 from tightframe.theory.proof.rules import Dominance, Star
-from tightframe.theory.proof.statement import Equal, Nonnegative, Vanishing
+from tightframe.theory.proof.statement import Equal, Vanishing
 
 
 def listed(spectrum: landscape.Spectrum) -> list[float]:
@@ -126,24 +126,22 @@ def test_at_the_threshold_nothing_is_said() -> None:
 
 
 # -------------------------------------------------------------------------------------------------- what is proved
-def test_the_bound_needs_the_large_scale() -> None:
-    whole = claims.definite_setting
-    without = Setting(
-        whole.parameters,
-        tuple(h for h in whole.hypotheses if h.name != "large scale"),
-        whole.sample,
-        whole.symmetric,
-    )
-    assert isinstance(Derivation("bound", whole, second_variation.bound_steps()).prove(), Proof)
-    assert isinstance(Derivation("bound", without, second_variation.bound_steps()).prove(), Failure)
-
-
-def test_a_larger_bound_from_layer_to_layer_is_refuted() -> None:
-    said = second_variation.layers()["surplus"]
-    assert isinstance(said, Nonnegative)
+def test_the_weight_of_the_symmetric_part_is_exact() -> None:
+    """(L+1) alpha/K - (L-1): a little more or less is refuted."""
+    said = second_variation.completed()
     assert claims.definite_setting.refute(said) is None
-    more = second_variation.symmetric_part(second_variation.INNER)
-    assert claims.definite_setting.refute(Nonnegative(said.scalar - 9 * sp.Trace(more * more.T)), draws=30) is not None
+    square = second_variation.symmetric_part(second_variation.TOP.T * second_variation.TOP_FIRST)
+    for slip in (sp.Rational(1, 1000), sp.Rational(-1, 1000)):
+        wrong = Equal(said.left, said.right + slip * sp.Trace(square * square))
+        assert claims.definite_setting.refute(wrong) is not None
+
+
+@pytest.mark.parametrize("name", list(second_variation.layers()))
+def test_slips_in_the_step_from_layer_to_layer_are_refuted(name: str) -> None:
+    said = second_variation.layers()[name]
+    assert isinstance(said, Equal)
+    assert claims.definite_setting.refute(said, draws=2) is None
+    assert claims.definite_setting.refute(Equal(said.left, 2 * said.right), draws=2) is not None
 
 
 @pytest.mark.parametrize("name", ["gradient", "powers of x", "rho", "Hessian"])

@@ -34,8 +34,8 @@ from .balance import K, half_integers, orthonormal, rows_of
 from .derivation import Derivation, Hypothesis, Setting, Step
 from .proof.certificate import Values
 from .proof.checker import Range
-from .proof.rules import Conjunction, Gram, Poly, Rewrite, Square, Star
-from .proof.statement import AllOf, Equal, Nonnegative, Positive, Statement
+from .proof.rules import Conjunction, Star
+from .proof.statement import AllOf, Equal, Statement
 from .softmax_hessian import S, e, x
 from .statistics import random_matrix
 from .symbols import frobenius_squared, n, ones
@@ -83,18 +83,14 @@ NEXT_FIRST = DIRECTION * LOWER + UPPER * LOWER.T * FIRST
 NEXT_SECOND = DIRECTION * FIRST + UPPER * LOWER.T * SECOND
 INNER = UPPER.T * DIRECTION * LOWER
 CORNER = (DIRECTION - UPPER * UPPER.T * DIRECTION) - outside(UPPER, DIRECTION * LOWER) * LOWER.T
-SQUARES = (
-    Square(surplus(m, F, LOWER, FIRST, SECOND) / m, sp.Identity(m + 1)),
-    Square(m + 1, (UPPER.T * DIRECTION - INNER * LOWER.T) - outside(LOWER, FIRST).T),
-    Square(m + 1, CORNER),
-    Square(2 / m, symmetric_part(LOWER.T * FIRST) - m * symmetric_part(INNER)),
-)
 START = FEATURES * INPUTS
-START_SQUARES = (Square(1, FEATURES - START * INPUTS.T),)
 
 
-def total(squares: tuple[Square, ...]) -> sp.Expr:
-    return sp.Add(*(each.weight * frobenius_squared(each.factor) for each in squares))
+def growth() -> sp.Expr:
+    """Of the surplus, from one layer to the next: squares."""
+    apart = (UPPER.T * DIRECTION - INNER * LOWER.T) - outside(LOWER, FIRST).T
+    between = symmetric_part(LOWER.T * FIRST) - m * symmetric_part(INNER)
+    return (m + 1) * (frobenius_squared(apart) + frobenius_squared(CORNER)) + 2 / m * frobenius_squared(between)
 
 
 def layers() -> dict[str, Statement]:
@@ -105,9 +101,13 @@ def layers() -> dict[str, Statement]:
         "one layer more": Equal(
             (s * UPPER * LOWER.T + t * DIRECTION) * product, longer + t**3 * c * DIRECTION * SECOND
         ),
-        "surplus": Nonnegative(surplus(m + 1, F + frobenius_squared(DIRECTION), UPPER, NEXT_FIRST, NEXT_SECOND)),
-        "surplus of the features": Nonnegative(
-            surplus(sp.S.One, frobenius_squared(FEATURES), LOWER, START, sp.ZeroMatrix(d, r))
+        "surplus": Equal(
+            surplus(m + 1, F + frobenius_squared(DIRECTION), UPPER, NEXT_FIRST, NEXT_SECOND),
+            (m + 1) / m * surplus(m, F, LOWER, FIRST, SECOND) + growth(),
+        ),
+        "surplus of the features": Equal(
+            surplus(sp.S.One, frobenius_squared(FEATURES), LOWER, START, sp.ZeroMatrix(d, r)),
+            frobenius_squared(FEATURES - START * INPUTS.T),
         ),
     }
 
@@ -130,21 +130,14 @@ def frames() -> tuple[Hypothesis, ...]:
 
 
 def layer_steps() -> tuple[Step, ...]:
-    said = layers()
-
-    def grows(name: str, squares: tuple[Square, ...], using: tuple[str, ...]) -> tuple[Step, ...]:
-        goal = said[name]
-        assert isinstance(goal, Nonnegative)
-        return (
-            Step(f"{name}: squares", Nonnegative(total(squares)), "A sum of squares.", Gram(squares)),
-            Step(f"{name}: sum", Equal(total(squares), goal.scalar), "Complete the squares.", Star(using)),
-            Step(name, goal, "The same.", Rewrite(f"{name}: squares", f"{name}: sum")),
-        )
-
-    return (
-        Step("one layer more", said["one layer more"], "Powers of t.", Star(("frame below",))),
-        *grows("surplus", SQUARES, ("frame", "frame below")),
-        *grows("surplus of the features", START_SQUARES, ("frame below", "frame of the inputs")),
+    using = {
+        "one layer more": ("frame below",),
+        "surplus": ("frame", "frame below"),
+        "surplus of the features": ("frame below", "frame of the inputs"),
+    }
+    because = "Powers of t.", "Complete the squares.", "U^T U = J^T J = I."
+    return tuple(
+        Step(name, says, why, Star(using[name])) for (name, says), why in zip(layers().items(), because, strict=True)
     )
 
 
@@ -167,33 +160,23 @@ def second_variation(first: Any, second: Any, own: Any, squares: Any) -> sp.Expr
     return (curvature + 2 * sp.Trace(slopes.T * second) + LAM * squares) / LAM
 
 
-def bound() -> Nonnegative:
-    """(L+1)/lam times the second variation, where alpha >= K (L-1)/(L+1)."""
-    own = frobenius_squared(DiagMatrix(OWN))
-    return Nonnegative((L + 1) * second_variation(OUTPUTS, CURVED, own, F))
-
-
-def bound_steps() -> tuple[Step, ...]:
-    block = TOP.T * TOP_FIRST
+def completed() -> Equal:
+    """(L+1)/lam times the second variation: squares, one of them with the weight (L+1) alpha/K - (L-1)."""
+    block, own = TOP.T * TOP_FIRST, frobenius_squared(DiagMatrix(OWN))
+    within = frobenius_squared(TOP.T * (OUTPUTS - OUTPUTS * INPUTS * INPUTS.T)) + kappa * own
     squares = (
-        Square(surplus(L + 1, F, TOP, TOP_FIRST, TOP_SECOND), sp.Identity(1)),
-        Square(L + 1, outside(TOP, TOP_FIRST)),
-        Square(EXCESS, symmetric_part(block)),
-        Square((L + 1) * (1 + alpha / K), skew_part(block)),
-        Square((L + 1) * omega / (K * c), TOP.T * (OUTPUTS - OUTPUTS * INPUTS * INPUTS.T)),
-        Square((L + 1) * omega / (K * c) * kappa, DiagMatrix(OWN)),
+        surplus(L + 1, F, TOP, TOP_FIRST, TOP_SECOND),
+        (L + 1) * frobenius_squared(outside(TOP, TOP_FIRST)),
+        EXCESS * frobenius_squared(symmetric_part(block)),
+        (L + 1) * (1 + alpha / K) * frobenius_squared(skew_part(block)),
+        (L + 1) * omega / (K * c) * within,
     )
-    using = ("frame of the inputs", "scale", "logits, first order", "logits, second order", "top range")
-    return (
-        Step("bound: squares", Nonnegative(total(squares)), "A sum of squares.", Gram(squares)),
-        Step("bound: sum", Equal(total(squares), bound().scalar), "S = U_L U_L^T; split b.", Star(using)),
-        Step("bound", bound(), "The same.", Rewrite("bound: squares", "bound: sum")),
-    )
+    return Equal((L + 1) * second_variation(OUTPUTS, CURVED, own, F), sp.Add(*squares))
 
 
-def elastic() -> Positive:
+def elastic() -> Equal:
     """With e^alpha = 1 + xi: psi = alpha e^alpha / (e^alpha + K - 1) > alpha/K; lam falls in alpha where psi > q."""
-    return Positive(K * alpha * (1 + excess) - alpha * (K + excess))
+    return Equal(K * alpha * (1 + excess) - alpha * (K + excess), (K - 1) * alpha * excess)
 
 
 def top() -> tuple[Hypothesis, ...]:
@@ -204,14 +187,10 @@ def top() -> tuple[Hypothesis, ...]:
 
 
 def variation() -> tuple[Hypothesis, ...]:
-    below = surplus(m, F, LOWER, FIRST, SECOND) / m
     return (
         *softmax_hessian.hypotheses(),
-        Hypothesis("surplus below", Nonnegative(below), "from the layer before"),
         Hypothesis("logits, first order", Equal(OUTPUTS * INPUTS, s * c * TOP_FIRST), "X J = s^L y"),
         Hypothesis("logits, second order", Equal(CURVED * INPUTS, c * TOP_SECOND), "Z J = s^(L-1) z"),
-        Hypothesis("all layers", Nonnegative(surplus(L + 1, F, TOP, TOP_FIRST, TOP_SECOND)), "m = L + 1"),
-        Hypothesis("large scale", Nonnegative(EXCESS), "alpha >= K (L-1)/(L+1)"),
     )
 
 
@@ -276,7 +255,7 @@ AXES = sp.Matrix([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / 2
 def definite_parts() -> dict[str, Statement]:
     """No negative eigenvalue from the threshold on, q = (L-1)/(L+1) times K; lam falls in alpha there."""
     softmax = softmax_hessian.conclusions()
-    return {**{name: softmax[name] for name in SOFTMAX}, **layers(), "bound": bound(), "elasticity": elastic()}
+    return {**{name: softmax[name] for name in SOFTMAX}, **layers(), "squares": completed(), "elasticity": elastic()}
 
 
 def threshold_parts() -> dict[str, Statement]:
@@ -303,7 +282,6 @@ def _drawn(seed: int) -> Values:
     sizes: dict[Any, Any] = {K: 4, r: 3, n: root**2, a: rng.randint(3, 4), d: rng.randint(3, 4)}
     sizes |= {L: depth, m: rng.randint(1, 3), omega: sp.Rational(1, root), kappa: rng.randint(0, 2)}
     numbers = dict(zip((s, alpha, q, t, x, excess), half_integers(rng, 6), strict=True))
-    numbers[alpha] += sp.Rational(4 * (depth - 1), depth + 1)
     numbers[c] = numbers[alpha] / (sizes[omega] * numbers[s] ** 2)
     step = numbers[s] * numbers[c]
     half = sp.Matrix(random_matrix(rng, 3, 3))
@@ -328,18 +306,8 @@ def _drawn(seed: int) -> Values:
     matrices |= {symbol: units[:, i] for i, symbol in enumerate(CLASSES)} | {OTHER: sp.zeros(4, 1)}
     one, two = units[:, 0] - units[:, 1], units[:, 2] - units[:, 3]
     matrices[MODE] = numbers[q] * (one * two.T + two * one.T)
-    needs = (_least(matrices[LOWER], matrices[FIRST], matrices[SECOND], sizes[m]),)
-    needs += (_least(matrices[TOP], matrices[TOP_FIRST], matrices[TOP_SECOND], depth + 1), sp.S.Zero)
-    numbers[F] = max(needs) + rng.randint(0, 1)
+    numbers[F] = sp.Rational(rng.randint(0, 4), 2)
     return {**sizes, **numbers, **{symbol: rows_of(matrix) for symbol, matrix in matrices.items()}}
-
-
-def _least(frame: Any, first: Any, second: Any, count: int) -> Any:
-    """The sum of squares from which on the surplus is nonnegative."""
-    block, normal = frame.T * first, first - frame * frame.T * first
-    half = (block + block.T) / 2
-    free = (normal * normal.T).trace() + 2 * (frame.T * second).trace() - (block * block).trace()
-    return free + sp.Rational(2, count) * (half * half).trace()
 
 
 def definite_setting(parameters: Mapping[sp.Symbol, Range]) -> Setting:
@@ -352,14 +320,15 @@ def threshold_setting(parameters: Mapping[sp.Symbol, Range]) -> Setting:
 
 def definite(where: Setting) -> Derivation:
     parts = definite_parts()
+    using = ("frame of the inputs", "scale", "logits, first order", "logits, second order", "top range")
     steps = (
         *(Step(name, parts[name], "S 1 = 0 and 1^T e = 1.", Star(("sum",))) for name in SOFTMAX),
         *layer_steps(),
-        *bound_steps(),
-        Step("elasticity", parts["elasticity"], "It is (K - 1) alpha xi.", Poly(())),
+        Step("squares", parts["squares"], "S = U_L U_L^T; split b into symmetric and skew parts.", Star(using)),
+        Step("elasticity", parts["elasticity"], "Term by term.", Star(())),
+        Step("together", definite_statement(), "The parts.", Conjunction(tuple(parts))),
     )
-    whole = Step("together", definite_statement(), "The parts.", Conjunction(tuple(parts)))
-    return Derivation("The Hessian at neural collapse has no negative eigenvalue", where, (*steps, whole))
+    return Derivation("The Hessian at neural collapse has no negative eigenvalue", where, steps)
 
 
 def threshold(where: Setting) -> Derivation:

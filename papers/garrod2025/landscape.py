@@ -291,11 +291,12 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="Theorem 4",
-        notes="By parts: the softmax; the product with one layer more, and by how much its second variation exceeds "
-        "the bound, m and then m + 1 factors, where induction starts at the features; then all layers: with X and Z "
-        "the first and second order of the logits, s_i^T X_i = w_i, cross-entropy has the curvature (q/(Kn)) (tr X^T S "
-        "X + kappa sum_i w_i^2) and the gradient -q n^(-1/2) U_L J^T, and (L+1)/lam times the second variation is no "
-        "less than zero. A_l are any directions. At last alpha e^alpha q > alpha/K: above the threshold lam falls in "
+        notes="By parts: the softmax; the product with one layer more; by which squares its second variation then exceeds "
+        "its bound further, of m and of m + 1 factors, where induction starts at the features, so that the surplus is "
+        "never negative; then all layers. With X and Z the first and second order of the logits, s_i^T X_i = w_i, "
+        "cross-entropy has the curvature (q/(Kn)) (tr X^T S X + kappa sum_i w_i^2) and the gradient -q n^(-1/2) U_L "
+        "J^T, and (L+1)/lam times the second variation is the surplus and squares, one of them with the weight (L+1) "
+        "alpha/K - (L-1). A_l are any directions. At last alpha e^alpha q > alpha/K: above the threshold lam falls in "
         "alpha (garrod2025/dnc-scale), so the diverging solution has alpha >= K (L-1)/(L+1) exactly if lam n^(1/(L+1)) "
         "<= a^((L-1)/(L+1)) / (e^a + K - 1) at a = K (L-1)/(L+1). For L = 1 that is every lam with a solution. The "
         "condition is necessary too for K >= 4: tightframe/dnc-spectrum.",
