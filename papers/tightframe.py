@@ -17,6 +17,7 @@ from .claim import Claim, Paper
 from .dang2023.cross_entropy import LOWER_RANK
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
+from .garrod2025.landscape import DNC_SPECTRUM, SOLUTION_DIMENSION
 from .garrod2025.losses import ODD_PAIRS
 from .garrod2025.low_rank import ONE_LAYER
 from .general_target import CLAIM as GENERAL_TARGET
@@ -204,5 +205,7 @@ PAPER = Paper(
         LOWER_RANK,
         ODD_PAIRS,
         ONE_LAYER,
+        DNC_SPECTRUM,
+        SOLUTION_DIMENSION,
     ),
 )
