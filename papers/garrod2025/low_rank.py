@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import sympy as sp
 
-from ...theory import balance, logit_scale, low_rank, minimal_rank, one_layer_collapse
+from ...theory import balance, logit_scale, low_rank, minimal_rank, one_layer_collapse, two_class_collapse
 from ...theory.derivation import Setting
 from ...theory.symbols import POSITIVE, integers, n, reals
 from ..claim import Claim
@@ -88,8 +89,54 @@ ONE_LAYER_DOMAIN = Domain(
 )
 one_layer_setting = one_layer_collapse.setting(ONE_LAYER_DOMAIN.ranges)
 
+TWO_CLASSES_DOMAIN = Domain(
+    (
+        Parameter(two_class_collapse.L, integers(1), "number of weight layers L", sampled_to=4),
+        Parameter(n, integers(1), "samples a class", sampled_to=4),
+        Parameter(two_class_collapse.alpha, POSITIVE, "root of the mean squared gap"),
+        Parameter(two_class_collapse.rho, POSITIVE, "(n alpha^2)^(1/(L+1))"),
+        Parameter(two_class_collapse.T, POSITIVE, "sum of the squared norms of all factors"),
+        Parameter(two_class_collapse.k, integers(1), "number of factors so far", sampled_to=3),
+        Parameter(two_class_collapse.S, POSITIVE, "sum of their squared norms"),
+        Parameter(two_class_collapse.P, POSITIVE, "product of their squared norms"),
+        Parameter(two_class_collapse.q, POSITIVE, "squared norm of the row u"),
+        Parameter(two_class_collapse.x, POSITIVE, "squared norm of the next factor A"),
+        Parameter(two_class_collapse.p, reals(0), "squared norm of u A"),
+        Parameter(two_class_collapse.a, integers(1), "width", sampled_to=4),
+        Parameter(two_class_collapse.b, integers(1), "next width, or 2n", sampled_to=4),
+        Parameter(two_class_collapse.g, POSITIVE, "a gap"),
+        Parameter(two_class_collapse.h, POSITIVE, "what another gap has more"),
+        Parameter(two_class_collapse.y, reals(0), "minus a gap"),
+    )
+)
+two_classes_setting = two_class_collapse.setting(TWO_CLASSES_DOMAIN.ranges)
+
 
 # ---- simulation
+def simulate_two_classes(values: Mapping[str, Any], seed: int) -> Comparison:
+    """Neural collapse beside points near and far with the same mean squared gap, brought there by their last layer."""
+    import torch
+
+    depth, per_class = values["L"], values["n"]
+    scale, decay = min(values["alpha"], 20.0), min(values["rho"], 2.0)
+    model = model_of(2, per_class, 3, depth, decay)
+    point = balanced_factors(scale * simplex_logits(2), per_class, 3, depth, seed)
+    formula = logit_scale.Scaled(logit_scale.simplex(2), depth, per_class, Fraction(decay))
+    theoretical = float(formula.loss(logit_scale.ball(Fraction(scale))))
+    generator = torch.Generator().manual_seed(seed)
+    others: list[float] = []
+    for size in (0.01, 0.1, 1.0, 10.0):
+        other = point.map(
+            lambda tensor, size=size: tensor
+            + size * scale * torch.randn(tensor.shape, dtype=tensor.dtype, generator=generator)
+        )
+        logits = other.product @ other.features
+        factor = scale / float((logits[0] - logits[1]).square().mean()) ** 0.5
+        weights = (*other.weights[:-1], factor * other.weights[-1])
+        others.append(float(model.objective(replace(other, weights=weights))))
+    return Comparison([float(model.objective(point))], [theoretical], 1e-11 * max(1.0, theoretical), others)
+
+
 def simulate_one_layer(values: Mapping[str, Any], seed: int) -> Comparison:
     """The least loss of many minimisations, with decays up to the largest, beside neural collapse of the best scale."""
     from ...numerics import minimisation
@@ -240,4 +287,25 @@ ONE_LAYER = Claim(
     "lemma the objective is at least a constant plus the function that is minimised here, with equality at neural "
     "collapse of that scale, s^2 = alpha n^(1/2).",
     lemmas=(one_layer_collapse.LEMMA,),
+)
+
+TWO_CLASSES = Claim(
+    "tightframe/two-classes",
+    "With two classes no point is better than neural collapse of the same mean squared gap, at any depth and decay",
+    Kind.OPTIMUM,
+    two_class_collapse.statement(),
+    two_classes_setting,
+    TWO_CLASSES_DOMAIN,
+    lambda: two_class_collapse.collapse_is_optimal(two_classes_setting),
+    simulate_two_classes,
+    Verdict.PROVED,
+    notes="The other side of garrod2025/dnc-suboptimal, K = 2, for every L and n: the least loss is that of neural "
+    "collapse of the best scale, or log 2, at zero. Cross-entropy: the first three inequalities, at a gap g above, "
+    "below or beyond alpha, say that log(1 + e^-g) >= log(1 + e^-alpha) - (g^2 - alpha^2) / (2 alpha (1 + e^alpha)); "
+    "the mean of the right side over all samples is log(1 + e^-alpha), if alpha^2 is the mean of g^2. Decay: with "
+    "e = (1, -1)^T the gaps are plus or minus the row e^T W_L ... W_1 H_1, of squared norm 2 n alpha^2. From u = e^T, "
+    "of squared norm 2, one factor after the other: with S the sum and P the product of the squares so far, S^k >= "
+    "k^k P and ||u||^2 <= 2 P (if u = 0, so is the row). So the sum T of all L + 1 squares has T^(L+1) >= (L+1)^(L+1) "
+    "n alpha^2, and is at least that of neural collapse of the scale alpha (garrod2025/dnc-loss). If all gaps are "
+    "zero, zero is as good. No lemma is used.",
 )
