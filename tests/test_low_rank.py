@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import flint
@@ -20,7 +21,7 @@ from tightframe.papers.garrod2025 import losses as claims_of_losses
 from tightframe.papers.garrod2025 import low_rank as claims_of_low_rank
 from tightframe.theory import alignment, critical_scale, logit_scale, low_rank, minimal_rank, optimality
 from tightframe.theory.derivation import Derivation, Failure, Setting, Step
-from tightframe.theory.logit_scale import Chord, Scaled, Structure, circle, pairs, simplex
+from tightframe.theory.logit_scale import Chord, Scaled, Structure, circle, pairs, pairs_and_a_class, simplex
 from tightframe.theory.proof.rules import Box
 from tightframe.theory.proof.statement import Between, Exceeds
 from tightframe.theory.symbols import integers
@@ -32,6 +33,12 @@ simplex_logits = claims_of_losses.simplex_logits
 def circle_logits(classes: int) -> torch.Tensor:
     angles = 2 * torch.pi * torch.arange(classes, dtype=torch.float64) / classes
     return torch.cos(angles[:, None] - angles)
+
+
+def with_a_class(classes: int, single: float, share: float) -> torch.Tensor:
+    """Pairs beside a class whose row is centred and whose direction leans away from the others."""
+    last = torch.eye(classes, dtype=torch.float64)[-1]
+    return paired(classes, 0.0) + single * torch.outer(last - 1 / classes, last - share * (1 - last))
 
 
 def value(scaled: Scaled, scale: float) -> float:
@@ -62,6 +69,8 @@ STRUCTURES = {
     "another scale": (pairs(5, single=Fraction(3, 2)), paired(5, 1.5)),
     "one pair": (pairs(3, single=Fraction(0)), paired(3, 0.0)),
     "circle": (circle(5), circle_logits(5)),
+    "pairs and a class": (pairs_and_a_class(5, Fraction(5, 4), Fraction(1, 8)), with_a_class(5, 1.25, 0.125)),
+    "a pair and a class": (pairs_and_a_class(3, Fraction(3, 4), Fraction(0)), with_a_class(3, 0.75, 0.0)),
 }
 
 
@@ -80,7 +89,9 @@ def test_a_structure_is_its_matrix(name: str) -> None:
         for _ in range(int(column.share * classes) * count)
     ]
     assert sorted(found) == wanted
-    values = sorted(float(size) for count, size in structure.values for _ in range(count))
+    values = sorted(
+        float(logit_scale.power(size, Fraction(1))) for count, size in structure.values for _ in range(count)
+    )
     assert values == pytest.approx(sorted(torch.linalg.svdvals(logits).tolist())[-structure.rank :])
     assert structure.rank == int(torch.linalg.matrix_rank(logits))
 
@@ -202,10 +213,49 @@ def test_where_the_answer_depends_on_the_decay() -> None:
     assert small[0] < small[1]
     decision, ranges = optimality.all_decays(3, 4, 1)
     assert decision == optimality.UNDECIDED
-    assert [each.decision.rank for each in ranges] == [1, 0]
-    for each in ranges:
+    assert [each.decision.rank for each in ranges] == [None, 1, 0]
+    for each in ranges[1:]:
         found = optimality.decide(3, 4, 1, Fraction((each.low + each.high) / 2))
         assert (found.suboptimal, found.rank) == (True, each.decision.rank)
+
+
+def test_intervals_end_where_losses_are_equal() -> None:
+    """What was certified at single lam holds between them; below the least end nothing is said."""
+    for (classes, depth), structure, end in (
+        ((4, 2), pairs(4), 0.011760498),
+        ((3, 2), pairs(3, 1, Fraction(0)), 0.173483883),
+        ((5, 2), pairs_and_a_class(5, optimality.SINGLE, optimality.SHARE), 0.000123574554),
+    ):
+        decision, ranges = optimality.all_decays(classes, depth, 1)
+        assert decision == ranges[0].decision == optimality.UNDECIDED
+        assert ranges[0].low == 0
+        assert ranges[1].low == pytest.approx(end, rel=1e-8)
+        assert ranges[1].decision == optimality.Decision(True, structure.name, structure.rank)
+        assert ranges[-1].high == pytest.approx(float(optimality.largest_decay(classes, depth, 1, 64)[0]), rel=1e-12)
+        for below, above in pairwise(ranges):
+            assert below.high == pytest.approx(above.low, rel=1e-11)
+        for share, sign in ((1 - 1e-8, -1), (1 + 1e-8, 1)):
+            decay = Fraction(ranges[1].low * share)
+            with flint.ctx.workprec(128):
+                gain = Scaled(simplex(classes), depth, 1, decay).best(128)[1]
+                gain -= Scaled(structure, depth, 1, decay).best(128)[1]
+            assert sign * gain > 0
+        for each in ranges[1:]:
+            for part in (0.001, 0.3, 0.999):
+                found = optimality.decide(classes, depth, 1, Fraction(each.low + part * (each.high - each.low)))
+                assert found.suboptimal is True
+    scaled = optimality.all_decays(4, 2, 8)[1]  # lam n^(1/(L+1)) alone matters
+    assert scaled[1].low == pytest.approx(0.011760498 / 2, rel=1e-7)
+
+
+def test_ends_that_are_better_say_nothing_where_the_middle_is_not_at_one_scale() -> None:
+    """A witness is compared at one scale: of pairs no scale is better at both ends of so long an interval."""
+    low, high = Fraction(12, 1000), Fraction(148, 1000)
+    for decay in (low, high):
+        assert optimality.decide(4, 2, 1, decay) == optimality.Decision(True, "pairs", 2)
+    assert not optimality._throughout(pairs(4), 2, 1, low, high)
+    assert optimality._throughout(pairs(4), 2, 1, low, low * Fraction(11, 10))
+    assert not optimality._throughout(pairs(4), 2, 1, Fraction(1, 100), low)
 
 
 def test_a_decision_is_that_of_the_model() -> None:
@@ -310,6 +360,10 @@ def test_suboptimal(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["lam_ranges"][0]["high"] == pytest.approx(float(optimality.largest_decay(6, 2, 4, 64)[0]))
     found = json.loads(predicted(capsys, "dnc-suboptimal", "K=6", "L=1")[1])["values"]
     assert found["suboptimal"] is False
+    found = json.loads(predicted(capsys, "dnc-suboptimal", "K=4", "L=2")[1])["values"]
+    assert (found["suboptimal"], found["witness_rank"]) == (None, None)
+    assert [each["suboptimal"] for each in found["lam_ranges"]] == [None, True, True]
+    assert f"{found['lam_ranges'][1]['low']:.9f}" == "0.011760498"
 
 
 @pytest.mark.parametrize("claim", ["dnc-loss", "paired-loss", "dnc-scale", "dnc-suboptimal"])
@@ -341,6 +395,8 @@ def test_wrong_input_is_one_line(
     [
         lambda: simplex(1),
         lambda: circle(2),
+        lambda: pairs_and_a_class(4, Fraction(1), Fraction(0)),
+        lambda: pairs_and_a_class(5, Fraction(0), Fraction(0)),
         lambda: pairs(4, 3),
         lambda: pairs(4, 0),
         lambda: Scaled(simplex(3), 0, 1, Fraction(1)),

@@ -166,7 +166,9 @@ def collapse_is_optimal(where: Setting) -> Derivation:
         (
             *_touching_steps(),
             Step("square", Nonnegative(square), "A sum of squares.", Gram((Square(1 / q, apart),))),
-            Step("its terms", Equal(square, q * x - p), "Of ||q A - u^T u A||^2.", Star(("row", "factor", "longer row"))),
+            Step(
+                "its terms", Equal(square, q * x - p), "Of ||q A - u^T u A||^2.", Star(("row", "factor", "longer row"))
+            ),
             Step("Cauchy-Schwarz", Nonnegative(q * x - p), "That sum.", Rewrite("square", "its terms")),
             Step("row so far", row, "||u||^2 is at most 2 P.", Poly(("product", "Cauchy-Schwarz"))),
             Step("two means", bound, "S/k, k times, and x, once.", WeightedMeans(((k, S), (1, x)))),

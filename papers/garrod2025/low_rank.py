@@ -127,8 +127,9 @@ def simulate_two_classes(values: Mapping[str, Any], seed: int) -> Comparison:
     others: list[float] = []
     for size in (0.01, 0.1, 1.0, 10.0):
         other = point.map(
-            lambda tensor, size=size: tensor
-            + size * scale * torch.randn(tensor.shape, dtype=tensor.dtype, generator=generator)
+            lambda tensor, size=size: (
+                tensor + size * scale * torch.randn(tensor.shape, dtype=tensor.dtype, generator=generator)
+            )
         )
         logits = other.product @ other.features
         factor = scale / float((logits[0] - logits[1]).square().mean()) ** 0.5
@@ -230,8 +231,9 @@ CLAIMS = (
         "every scale alpha > 0, decay and n (garrod2025/dnc-loss and garrod2025/paired-loss). The inequalities of "
         "the losses are multiplied by K/(2m), exponentiated, and multiplied by e^(2 alpha). Neural collapse has "
         "alpha > 0; whether zero is better than both is another question. Elsewhere the answer can depend on lam: "
-        "for L = 1 and for K = 2 neural collapse is optimal where it beats zero; for K = 3 a single pair, for K = 4 "
-        "at L = 2 two pairs, for K = 5 at L = 2 a circle beat it on intervals of lam, which predict lists.",
+        "for L = 1 and for K = 2 neural collapse is optimal where it beats zero (tightframe/one-layer-collapse and "
+        "tightframe/two-classes); for K = 3 a single pair, for K = 4 at L = 2 two pairs, for K = 5 at L = 2 pairs and "
+        "a class, or a circle, beat it on intervals of lam, which predict lists.",
         predict=Prediction(SUBOPTIMAL_INPUTS, predict_suboptimal),
     ),
     Claim(
