@@ -93,20 +93,15 @@ TWO_CLASSES_DOMAIN = Domain(
     (
         Parameter(two_class_collapse.L, integers(1), "number of weight layers L", sampled_to=4),
         Parameter(n, integers(1), "samples a class", sampled_to=4),
+        DECAY,
         Parameter(two_class_collapse.alpha, POSITIVE, "root of the mean squared gap"),
+        Parameter(two_class_collapse.g, POSITIVE, "a gap"),
+        Parameter(two_class_collapse.y, reals(0), "minus a gap"),
         Parameter(two_class_collapse.rho, POSITIVE, "(n alpha^2)^(1/(L+1))"),
-        Parameter(two_class_collapse.T, POSITIVE, "sum of the squared norms of all factors"),
-        Parameter(two_class_collapse.k, integers(1), "number of factors so far", sampled_to=3),
-        Parameter(two_class_collapse.S, POSITIVE, "sum of their squared norms"),
-        Parameter(two_class_collapse.P, POSITIVE, "product of their squared norms"),
+        Parameter(two_class_collapse.f, POSITIVE, "squared norm of a factor"),
         Parameter(two_class_collapse.q, POSITIVE, "squared norm of the row u"),
-        Parameter(two_class_collapse.x, POSITIVE, "squared norm of the next factor A"),
-        Parameter(two_class_collapse.p, reals(0), "squared norm of u A"),
         Parameter(two_class_collapse.a, integers(1), "width", sampled_to=4),
         Parameter(two_class_collapse.b, integers(1), "next width, or 2n", sampled_to=4),
-        Parameter(two_class_collapse.g, POSITIVE, "a gap"),
-        Parameter(two_class_collapse.h, POSITIVE, "what another gap has more"),
-        Parameter(two_class_collapse.y, reals(0), "minus a gap"),
     )
 )
 two_classes_setting = two_class_collapse.setting(TWO_CLASSES_DOMAIN.ranges)
@@ -118,7 +113,7 @@ def simulate_two_classes(values: Mapping[str, Any], seed: int) -> Comparison:
     import torch
 
     depth, per_class = values["L"], values["n"]
-    scale, decay = min(values["alpha"], 20.0), min(values["rho"], 2.0)
+    scale, decay = min(values["alpha"], 20.0), min(values["lambda"], 2.0)
     model = model_of(2, per_class, 3, depth, decay)
     point = balanced_factors(scale * simplex_logits(2), per_class, 3, depth, seed)
     formula = logit_scale.Scaled(logit_scale.simplex(2), depth, per_class, Fraction(decay))
@@ -302,12 +297,13 @@ TWO_CLASSES = Claim(
     simulate_two_classes,
     Verdict.PROVED,
     notes="The other side of garrod2025/dnc-suboptimal, K = 2, for every L and n: the least loss is that of neural "
-    "collapse of the best scale, or log 2, at zero. Cross-entropy: the first three inequalities, at a gap g above, "
-    "below or beyond alpha, say that log(1 + e^-g) >= log(1 + e^-alpha) - (g^2 - alpha^2) / (2 alpha (1 + e^alpha)); "
-    "the mean of the right side over all samples is log(1 + e^-alpha), if alpha^2 is the mean of g^2. Decay: with "
-    "e = (1, -1)^T the gaps are plus or minus the row e^T W_L ... W_1 H_1, of squared norm 2 n alpha^2. From u = e^T, "
-    "of squared norm 2, one factor after the other: with S the sum and P the product of the squares so far, S^k >= "
-    "k^k P and ||u||^2 <= 2 P (if u = 0, so is the row). So the sum T of all L + 1 squares has T^(L+1) >= (L+1)^(L+1) "
-    "n alpha^2, and is at least that of neural collapse of the scale alpha (garrod2025/dnc-loss). If all gaps are "
-    "zero, zero is as good. No lemma is used.",
+    "collapse of the best scale, or log 2, at zero. Let alpha^2 be the mean of g^2 over all samples, g the gap of a "
+    "sample, and c = 1 / (2 alpha (1 + e^alpha)). By the slope, log(1 + e^-g) + c g^2 falls to g = alpha and then "
+    "rises; for g = -y <= 0 it is more than at zero. Its mean over all samples is thus at least log(1 + e^-alpha) + c "
+    "alpha^2, and the cross-entropy at least log(1 + e^-alpha). With e = (1, -1)^T the gaps are plus or minus the row "
+    "e^T W_L ... W_1 H_1, of squared norm 2 n alpha^2; u is that row so far, A the next factor, and ||u A||^2 <= "
+    "||u||^2 ||A||^2 (both are zero if u is). From ||e||^2 = 2 on, 2 n alpha^2 is at most 2 times the product of the "
+    "squared norms f of all L + 1 factors. With rho^(L+1) = n alpha^2 each f is at least rho + rho log(f/rho), so "
+    "their sum is at least (L+1) rho, which is that of neural collapse (garrod2025/dnc-loss). If all gaps are zero, "
+    "zero is as good. No lemma is used.",
 )
