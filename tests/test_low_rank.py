@@ -19,11 +19,19 @@ from tightframe.papers import cli
 from tightframe.papers.garrod2025 import alignment as claims_of_alignment
 from tightframe.papers.garrod2025 import losses as claims_of_losses
 from tightframe.papers.garrod2025 import low_rank as claims_of_low_rank
-from tightframe.theory import alignment, critical_scale, logit_scale, low_rank, minimal_rank, optimality
+from tightframe.theory import (
+    alignment,
+    critical_scale,
+    logit_scale,
+    low_rank,
+    minimal_rank,
+    optimality,
+    two_class_collapse,
+)
 from tightframe.theory.derivation import Derivation, Failure, Setting, Step
 from tightframe.theory.logit_scale import Chord, Scaled, Structure, circle, pairs, pairs_and_a_class, simplex
 from tightframe.theory.proof.rules import Box
-from tightframe.theory.proof.statement import Between, Exceeds
+from tightframe.theory.proof.statement import Between, Equal, Exceeds
 from tightframe.theory.symbols import integers
 
 balanced_factors, model_of = claims_of_alignment.balanced_factors, claims_of_alignment.model_of
@@ -269,6 +277,45 @@ def test_a_decision_is_that_of_the_model() -> None:
         for each, logits in ((witness, paired(classes, 0.0)), (simplex(classes), simplex_logits(classes)))
     ]
     assert losses[0] < losses[1] < math.log(classes)
+
+
+# ------------------------------------------------------------------------------------------------- two classes
+def at_the_mean_square(classes: int, depth: int, seed: int) -> tuple[float, float]:
+    """The objective at balanced factors of random gaps, and that of neural collapse whose gap squared is their mean."""
+    generator = torch.Generator().manual_seed(seed)
+    decay, per_class = 10.0 ** -(1 + seed % 3), 1 + seed % 2
+    gaps = 4 * torch.randn(classes, classes, dtype=torch.float64, generator=generator)
+    if classes > 2:
+        gaps = 5 * torch.block_diag(*[torch.tensor([[0.0, 2.0], [2.0, 0.0]], dtype=torch.float64)] * (classes // 2))
+        gaps = torch.where(gaps == 0, 5.0, gaps)
+    gaps.fill_diagonal_(0.0)
+    logits = (torch.eye(classes, dtype=torch.float64) - 1 / classes) @ -gaps
+    model = model_of(classes, per_class, classes, depth, decay)
+    off = ~torch.eye(classes, dtype=torch.bool)
+    scale = Fraction(float(gaps[off].square().mean() ** 0.5))
+    collapse = Scaled(simplex(classes), depth, per_class, Fraction(decay))
+    point = balanced_factors(logits, per_class, classes, depth, seed)
+    return float(model.objective(point)), float(collapse.loss(logit_scale.ball(scale)))
+
+
+def test_two_classes_prefer_equal_gaps_and_four_do_not() -> None:
+    for seed in range(12):
+        found, least = at_the_mean_square(2, 1 + seed % 4, seed)
+        assert found >= least * (1 - 1e-12)
+    found, least = at_the_mean_square(4, 3, 0)
+    assert found < least * 0.99
+
+
+def test_a_wrong_slope_of_the_line_is_refuted() -> None:
+    """The line that touches the loss in g^2 has this slope and no other."""
+    where = claims_of_low_rank.two_classes_setting
+    slope, grows = two_class_collapse.positive_gaps()
+    assert where.refute(slope) is None
+    assert where.refute(type(slope)(slope.left, 2 * slope.right, slope.variable)) is not None
+    falls = type(grows)(-grows.expression, grows.variable)
+    assert where.refute(falls) is not None
+    square = two_class_collapse.one_factor_more()
+    assert where.refute(Equal(square.left, square.right / two_class_collapse.q)) is not None
 
 
 # ---------------------------------------------------------------------------------------------- what is not proved
