@@ -54,7 +54,14 @@ class Column(NamedTuple):
 
 
 class Structure(NamedTuple):
-    """Logits X at t = 1 up to what their loss depends on; ``values`` are (multiplicity, singular value)."""
+    """Logits X at t = 1 up to what their loss depends on; ``values`` are (multiplicity, singular value).
+
+    Examples:
+        >>> from tightframe.theory import logit_scale
+        >>> found = logit_scale.simplex(3)
+        >>> found.columns[0].gaps, found.values, found.classes
+        (((2, Fraction(1, 1)),), ((2, Fraction(1, 1)),), 3)
+    """
 
     name: str
     columns: tuple[Column, ...]
@@ -159,7 +166,12 @@ def circle(classes: int) -> Structure:
 
 
 def power(value: Size, exponent: Fraction) -> flint.arb:
-    """A power of a singular value."""
+    """A power of a singular value.
+
+    Examples:
+        >>> float(power(Root(Fraction(4)), Fraction(2))), float(power(Fraction(9), Fraction(1, 2)))
+        (4.0, 3.0)
+    """
     return ball(value.square) ** ball(exponent / 2) if isinstance(value, Root) else ball(value) ** ball(exponent)
 
 

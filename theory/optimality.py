@@ -69,7 +69,12 @@ ZERO = Decision(True, "zero", 0)
 
 
 def covered(classes: int, depth: int) -> bool:
-    """Whether theorem 1 of Garrod and Keating 2025 speaks of K classes and L layers."""
+    """Whether theorem 1 of Garrod and Keating 2025 speaks of K classes and L layers.
+
+    Examples:
+        >>> [covered(classes, 2) for classes in (4, 5, 6)], covered(4, 3), covered(3, 9)
+        ([False, False, True], True, False)
+    """
     return (classes >= 4 and depth >= 3) or (classes >= 6 and depth == 2)
 
 

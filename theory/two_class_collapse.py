@@ -57,14 +57,24 @@ def _cost(loss: sp.Expr, gap: sp.Expr) -> sp.Expr:
 
 
 def positive_gaps() -> tuple[Identity, Increasing]:
-    """The slope of log(1 + e^-g) + c g^2 has the sign of g (1 + e^g) - alpha (1 + e^alpha)."""
+    """The slope of log(1 + e^-g) + c g^2 has the sign of g (1 + e^g) - alpha (1 + e^alpha).
+
+    Examples:
+        >>> positive_gaps()[0].right.subs(g, alpha)
+        0
+    """
     cost = _cost(sp.log(1 + sp.exp(g)) - g, g)
     slope = (balance(g) - balance(alpha)) / (balance(alpha) * (1 + sp.exp(g)))
     return Identity(sp.Derivative(cost, g), slope, g), Increasing(balance(g), g)
 
 
 def negative_gaps() -> Increasing:
-    """At g = -y it grows with y from g = 0 on."""
+    """At g = -y it grows with y from g = 0 on.
+
+    Examples:
+        >>> negative_gaps().expression.subs(y, 0)
+        log(2)
+    """
     return Increasing(_cost(sp.log(1 + sp.exp(y)), y), y)
 
 
@@ -75,7 +85,12 @@ def one_factor_more() -> Equal:
 
 
 def least_square() -> Identity:
-    """f - rho log f is least at f = rho."""
+    """f - rho log f is least at f = rho.
+
+    Examples:
+        >>> least_square().right
+        (f - rho)/f
+    """
     return Identity(sp.Derivative(f - rho * sp.log(f), f), (f - rho) / f, f)
 
 
