@@ -18,7 +18,7 @@ from .dang2023.cross_entropy import LOWER_RANK
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
 from .garrod2025.losses import ODD_PAIRS
-from .garrod2025.low_rank import ONE_LAYER, TWO_CLASSES
+from .garrod2025.low_rank import ONE_LAYER, THREE_CLASSES, TWO_CLASSES
 from .general_target import CLAIM as GENERAL_TARGET
 from .han2022.growth import MOTION_DOMAIN, motion, motion_setting, simulate_next_order
 from .han2022.least_squares import random_classifier, rounding, snr
@@ -205,5 +205,6 @@ PAPER = Paper(
         ODD_PAIRS,
         ONE_LAYER,
         TWO_CLASSES,
+        THREE_CLASSES,
     ),
 )

@@ -26,12 +26,13 @@ from tightframe.theory import (
     low_rank,
     minimal_rank,
     optimality,
+    three_class_margin,
     two_class_collapse,
 )
 from tightframe.theory.derivation import Derivation, Failure, Setting, Step
 from tightframe.theory.logit_scale import Chord, Scaled, Structure, circle, pairs, pairs_and_a_class, simplex
 from tightframe.theory.proof.rules import Box
-from tightframe.theory.proof.statement import Between, Equal, Exceeds
+from tightframe.theory.proof.statement import Between, Equal, Exceeds, Nonnegative
 from tightframe.theory.symbols import integers
 
 balanced_factors, model_of = claims_of_alignment.balanced_factors, claims_of_alignment.model_of
@@ -316,6 +317,39 @@ def test_a_wrong_slope_of_the_line_is_refuted() -> None:
     assert where.refute(falls) is not None
     square = two_class_collapse.one_factor_more()
     assert where.refute(Equal(square.left, square.right / two_class_collapse.q)) is not None
+
+
+# ----------------------------------------------------------------------------------------------- three classes
+def test_three_classes_have_the_areas_of_their_gaps() -> None:
+    """The product of the singular values from the gaps; at least one where all gaps are, and zero for a single pair."""
+    rng = np.random.default_rng(0)
+    simplex_projection = np.eye(3) - 1 / 3
+    minor = three_class_margin.minor
+    for case in range(200):
+        gaps = 1 + rng.choice((0.0, 0.1, 1.0, 5.0), (3, 3)) * rng.random((3, 3))
+        if case == 0:
+            gaps = np.array([[0.0, 2.0, 0.0], [2.0, 0.0, 0.0], [1.0, 1.0, 0.0]])  # gaps[j, k]: of class j in column k
+        np.fill_diagonal(gaps, 0.0)
+        first, second, _ = np.linalg.svd(-simplex_projection @ gaps)[1]
+        areas = [minor(gaps[j, i], gaps[k, i], gaps[i, j], gaps[k, j]) for i, j, k in ((0, 1, 2), (0, 2, 1), (1, 2, 0))]
+        assert first * second == pytest.approx((sum(area**2 for area in areas) / 3) ** 0.5, abs=1e-12)
+        assert (first * second >= 1 - 1e-12) == (case > 0)
+        assert case == 0 or first**0.25 + second**0.25 >= 2 - 1e-12
+
+
+def test_four_classes_can_have_less_decay_with_the_same_gaps() -> None:
+    power = 2 / (3 + 1)
+    pairs_values, values = (torch.linalg.svdvals(logits) for logits in (paired(4), simplex_logits(4)))
+    assert float((pairs_values[:2] ** power).sum()) < float((values[:3] ** power).sum()) - 0.1
+
+
+def test_wrong_bounds_of_three_classes_are_refuted() -> None:
+    where = claims_of_low_rank.three_classes_setting
+    for says in (three_class_margin.one_side(), *three_class_margin.far_pair()):
+        assert where.refute(says) is None
+        assert where.refute(Nonnegative(says.scalar - sp.Rational(1, 100))) is not None
+    area = three_class_margin.area()
+    assert where.refute(Equal(area.left, -area.right)) is not None
 
 
 # ---------------------------------------------------------------------------------------------- what is not proved
