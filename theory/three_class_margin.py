@@ -72,9 +72,10 @@ def statement() -> AllOf:
 
 def setting(parameters: Mapping[sp.Symbol, Range]) -> Setting:
     def sample(rng: random.Random) -> Values:
+        excesses = (0,) if rng.random() < 0.5 else (0, 0, 1, 2, 5)  # the inequalities are equalities if all vanish
         values: dict[Any, Any] = {L: rng.randint(1, 3)}
         values |= {symbol: sp.Rational(rng.randint(2, 8), 2) for symbol in (a, b, c, d)}
-        return values | {symbol: sp.Rational(rng.choice((0, 0, 1, 2, 5)), 2) for symbol in (x, y, z, h, u, v)}
+        return values | {symbol: sp.Rational(rng.choice(excesses), 2) for symbol in (x, y, z, h, u, v)}
 
     return Setting(parameters, (), sample)
 
