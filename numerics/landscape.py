@@ -15,7 +15,7 @@ stand keep no digit. Both are sums without cancellation here: spectra in units o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -25,11 +25,11 @@ import torch
 from torch import Tensor
 
 from .deep_linear import DeepLinearUFM, Factors
-from .linalg import eigenvalues
+from .linalg import eigenvalues, frobenius_norm, one_thread
 from .shapes import check_finite, check_scale, check_size, generator
 from .solution import Result, Solution
 
-__all__ = ["DENSE", "ZERO", "Hessian", "Spectrum", "SpectrumStats", "spectrum"]
+__all__ = ["DENSE", "ZERO", "Hessian", "Spectrum", "SpectrumStats", "extreme_eigenvalues", "flattened", "spectrum"]
 
 DENSE = 2000  # parameters: a matrix of 32 MB, all eigenvalues in about a second on one core
 # Relative to the largest eigenvalue by size: up to here one counts as zero. Rounding leaves about P 1e-16; a gradient
@@ -39,9 +39,22 @@ CLEAR = 30.0  # an eigenvalue within this factor of the tolerance leaves the nul
 CHUNK = 2**21  # numbers in a batch of directions, 16 MiB
 COLUMNS = 20_000  # parameters up to which the Frobenius norm is summed over all columns, of which none is kept
 PROBES = 200  # random directions of its estimate beyond
-# Of extreme eigenvalues from products, relative to the largest by size: what is asked for, and what is accepted.
-LANCZOS, ACCEPTED = 1e-10, 1e-8
-RESTARTS = 2000
+# Residual of extreme eigenvalues from products, relative to the largest by size. At a point that is critical up to g,
+# relatively, zeros are spread over about g, and less than that takes Lanczos long.
+LANCZOS = 1e-8
+RESTARTS = 300
+
+
+def flattened(factors: Factors) -> Tensor:
+    """The parameters (..., P) of factors (...).
+
+    >>> import torch
+    >>> from tightframe.numerics import landscape
+    >>> from tightframe.numerics.deep_linear import Factors
+    >>> landscape.flattened(Factors((torch.ones(1, 2),), torch.zeros(2, 2)))
+    tensor([1., 1., 0., 0., 0., 0.])
+    """
+    return torch.cat([tensor.flatten(-2) for tensor in factors.tensors], dim=-1)
 
 
 class Hessian:
@@ -118,22 +131,44 @@ class Hessian:
         return [*self.model.decays, *[0.0] * self.model.bias]
 
     @cached_property
+    def _data_gradient(self) -> list[Tensor]:
+        """The gradient of the data term in all tensors."""
+        found = [up @ down.mT for up, down in zip(self._errors[1:], self._activations[:-1], strict=True)]
+        bias = [self._errors[-1].sum(dim=-1, keepdim=True)] * self.model.bias
+        return [*found, self._errors[0], *bias]
+
+    @property
     def stationarity(self) -> float:
         """||grad f|| over the norm of (lam_1 W_1, ..., lam_M W_M, lam_H H): zero at critical points, without units.
 
         Infinite where only the gradient is not zero.
         """
-        data = [error @ below.mT for error, below in zip(self._errors[1:], self._activations[:-1], strict=True)] + [
-            self._errors[0]
-        ]
-        if self.model.bias:
-            data.append(self._errors[-1].sum(dim=-1, keepdim=True))
         decayed = [lam * tensor for lam, tensor in zip(self._decays, self.point.tensors, strict=True)]
-        gradient = math.sqrt(sum(float((a + b).square().sum()) for a, b in zip(data, decayed, strict=True)))
-        unit = math.sqrt(sum(float(tensor.square().sum()) for tensor in decayed))
+        parts = zip(self._data_gradient, decayed, strict=True)
+        gradient = math.hypot(*(float(frobenius_norm(data + decay)) for data, decay in parts))
+        unit = math.hypot(*(float(frobenius_norm(tensor)) for tensor in decayed))
         if gradient == 0:
             return 0.0
         return gradient / unit if unit > 0 else math.inf
+
+    @property
+    def critical_decay(self) -> float:
+        """The one decay of all factors at which the gradient in them is least, whatever those of the model.
+
+        lam ||theta||^2 = -<gradient of the data term, theta>. At a point that is critical for some decay it is that
+        decay, to rounding. NaN at zero.
+
+        >>> import torch
+        >>> from tightframe.numerics import landscape
+        >>> from tightframe.numerics.deep_linear import DeepLinearUFM, Factors
+        >>> point = Factors((torch.eye(2).double(),), torch.eye(2).double() / 2)
+        >>> landscape.Hessian(DeepLinearUFM((1, 1), widths=2, depth=1, decays=1.0), point).critical_decay
+        0.2
+        """
+        count = len(self.point.weights) + 1
+        pairs = list(zip(self._data_gradient[:count], self.point.tensors[:count], strict=True))
+        square = sum(float(tensor.square().sum()) for _, tensor in pairs)
+        return -sum(float((data * tensor).sum()) for data, tensor in pairs) / square if square > 0 else math.nan
 
     # ---- as a map
     def product(self, directions: Tensor) -> Tensor:
@@ -205,15 +240,14 @@ class Hessian:
 
     def operator(self) -> Any:
         """The same as a scipy LinearOperator, for its eigensolvers."""
-        from scipy.sparse.linalg import LinearOperator
-
         like = self.point.features
 
         def product(vectors: Any) -> Any:
-            columns = torch.from_numpy(np.ascontiguousarray(vectors.T)).to(like)
-            return self.product(columns).cpu().double().numpy().T
+            with torch.no_grad(), one_thread():
+                columns = torch.from_numpy(np.ascontiguousarray(vectors.T)).to(like)
+                return self.product(columns).cpu().double().numpy().T
 
-        return LinearOperator((self.size, self.size), matvec=product, matmat=product, dtype=np.float64)
+        return _operator(self.size, product)
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,8 +295,8 @@ def spectrum(
 
     From products come the extreme eigenvalues, by Lanczos; the trace, exactly; and the Frobenius norm, from all
     columns one after the other, or with more than COLUMNS parameters from random directions v, E ||H v||^2 = ||H||^2.
-    `stats.method` says which. Converged means that the extreme eigenvalues are known, and with a matrix that the nullity
-    is decided: no eigenvalue within a factor CLEAR of `tolerance` times the largest by size. It does not say that the
+    `stats.method` says which. Converged means that the extreme eigenvalues are known, and with a matrix that so is the
+    nullity: no eigenvalue within a factor CLEAR of `tolerance` times the largest by size. It does not say that the
     point is critical: `stats.stationarity` does.
 
     >>> from tightframe.numerics import initialisers, landscape
@@ -278,7 +312,7 @@ def spectrum(
     """
     check_size("dense", dense, least=0)
     check_scale("tolerance", tolerance)
-    with torch.no_grad():
+    with torch.no_grad(), one_thread():
         hessian = Hessian(model, factors)
         if hessian.size <= dense:
             return _from_matrix(hessian, tolerance)
@@ -298,7 +332,7 @@ def _from_matrix(hessian: Hessian, tolerance: float) -> Solution[Spectrum, Spect
         float(values[0]),
         float(values[-1]),
         hessian.trace,
-        float(matrix.square().sum().sqrt()),
+        float(frobenius_norm(matrix)),
         int((sizes <= tolerance * largest).sum()) if decided else None,
     )
     rounding = hessian.size * torch.finfo(matrix.dtype).eps
@@ -307,38 +341,77 @@ def _from_matrix(hessian: Hessian, tolerance: float) -> Solution[Spectrum, Spect
 
 
 def _from_products(hessian: Hessian, tolerance: float, seed: int) -> Solution[Spectrum, SpectrumStats]:
-    source = generator(seed)
-    ends = [_extreme(hessian, which, source) for which in ("SA", "LA")]
-    (least, first), (largest, second) = ends
-    unit = max(abs(least), abs(largest))
-    residual = max(first, second) / unit if unit > 0 else max(first, second)
-    norm, error = _frobenius(hessian, source)
-    found = Spectrum(None, least, largest, hessian.trace, norm, None)
-    stats = SpectrumStats("products", hessian.size, tolerance, residual, error, hessian.stationarity)
-    return Solution(found, Result.CONVERGED if residual <= ACCEPTED else Result.NOT_CONVERGED, stats)
+    ends = extreme_eigenvalues(hessian, seed=seed)
+    norm, error = _frobenius(hessian, generator(seed))
+    found = Spectrum(None, *ends.value, hessian.trace, norm, None)
+    stats = SpectrumStats("products", hessian.size, tolerance, ends.stats, error, hessian.stationarity)
+    return Solution(found, ends.result, stats)
 
 
-def _extreme(hessian: Hessian, which: str, source: torch.Generator) -> tuple[float, float]:
-    """The least (SA) or largest (LA) eigenvalue and ||H v - l v||; NaN where Lanczos does not converge."""
-    from scipy.sparse.linalg import ArpackError, eigsh
+def extreme_eigenvalues(hessian: Hessian, rtol: float = LANCZOS, seed: int = 0) -> Solution[tuple[float, float], float]:
+    """The least and the largest eigenvalue, from products alone: Lanczos from a random start.
 
-    start = torch.randn(hessian.size, generator=source, dtype=torch.float64)
-    size = max(2, min(hessian.size - 1, 20))
+    `stats` is the larger ||H v - l v||, relative to the larger eigenvalue by size: so near to an eigenvalue each is.
+    That none lies beyond is not proved, though it is missed only from a start without a part in its direction, of
+    probability zero. Converged means that it is at most `rtol`; NaN where Lanczos stops without.
+
+    >>> from tightframe.numerics import initialisers, landscape
+    >>> from tightframe.numerics.deep_linear import DeepLinearUFM
+    >>> model = DeepLinearUFM((2, 2), widths=3, depth=1, decays=0.1)
+    >>> hessian = landscape.Hessian(model, initialisers.gaussian(model, seed=0, scale=0.0))
+    >>> found = landscape.extreme_eigenvalues(hessian)
+    >>> found.converged, [round(value, 6) for value in found.value]
+    (True, [-0.253553, 0.453553])
+    """
+    from scipy.sparse.linalg import ArpackError
+
+    check_scale("rtol", rtol)
+    start = torch.randn(hessian.size, generator=generator(seed), dtype=torch.float64).numpy()
+    start = start / np.linalg.norm(start)
+    operator = hessian.operator()
+    value, away = _rayleigh(operator, start)
+    if away <= rtol * abs(value):  # a multiple of I, as at zero: Lanczos has nowhere to go
+        return Solution((value, value), Result.CONVERGED, away / abs(value) if value else 0.0)
     try:
-        values, vectors = eigsh(
-            hessian.operator(), k=1, which=which, v0=start.numpy(), ncv=size, maxiter=RESTARTS, tol=LANCZOS
-        )
+        far, first = _rayleigh(operator, _largest(operator, start, rtol))
+        # What is shifted away from the far end has the other one as its largest, and accuracy is relative to that.
+        sign = 1 if far > 0 else -1
+        shifted = _operator(hessian.size, lambda vectors: sign * (far * vectors - operator @ vectors))
+        near, second = _rayleigh(operator, _largest(shifted, start, rtol))
     except ArpackError:
-        return math.nan, math.nan
-    vector = torch.from_numpy(vectors[:, 0]).to(hessian.point.features)
-    value = float(values[0])
-    return value, float((hessian.product(vector) - value * vector).norm())
+        return Solution((math.nan, math.nan), Result.NOT_CONVERGED, math.nan)
+    residual = max(first, second) / abs(far)
+    result = Result.CONVERGED if residual <= rtol else Result.NOT_CONVERGED
+    return Solution((min(near, far), max(near, far)), result, residual)
+
+
+def _operator(size: int, product: Callable[[Any], Any]) -> Any:
+    from scipy.sparse.linalg import LinearOperator
+
+    make: Any = LinearOperator  # its __new__ is read as the whole signature
+    return make((size, size), matvec=product, matmat=product, dtype=np.float64)
+
+
+def _largest(operator: Any, start: Any, rtol: float) -> Any:
+    """The eigenvector of the eigenvalue that is largest by size."""
+    from scipy.sparse.linalg import eigsh
+
+    size = len(start)
+    found = eigsh(operator, k=1, which="LM", v0=start, ncv=min(size, 40), maxiter=RESTARTS, tol=rtol / 10)
+    return found[1][:, 0]
+
+
+def _rayleigh(operator: Any, vector: Any) -> tuple[float, float]:
+    """l = v^T H v of a unit vector, and ||H v - l v||."""
+    image = operator @ vector
+    value = float(vector @ image)
+    return value, float(np.linalg.norm(image - value * vector))
 
 
 def _frobenius(hessian: Hessian, source: torch.Generator) -> tuple[float, float]:
     """The Frobenius norm and its standard error."""
     if hessian.size <= COLUMNS:
-        return math.sqrt(sum(float(rows.square().sum()) for rows in hessian.rows())), 0.0
+        return math.hypot(*(float(frobenius_norm(rows)) for rows in hessian.rows())), 0.0
     squares: list[Tensor] = []
     count = max(1, CHUNK // hessian.size)
     for first in range(0, PROBES, count):

@@ -16,7 +16,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ def _factors(weights: Sequence[Array], features: Array) -> list[Array]:
     found = [np.asarray(features), *map(np.asarray, weights)]
     if len(found) < 2 or any(each.ndim != 2 for each in found):
         raise ValueError("expected matrices W_1, ..., W_M and H, M >= 1")
-    for number, (below, above) in enumerate(zip(found[:-1], found[1:], strict=True), 1):
+    for number, (below, above) in enumerate(pairwise(found), 1):
         if above.shape[1] != below.shape[0]:
             raise ValueError(f"expected W_{number} with {below.shape[0]} columns, got shape {above.shape}")
     return found
@@ -122,8 +122,8 @@ def exact_rank(matrix: Array) -> int:
         raise ValueError("expected a matrix of integers and Fractions")
     if rows.size == 0:
         return 0
-    entries = [flint.fmpq(int(x.numerator), int(x.denominator)) for x in rows.reshape(-1)]
-    found: int = flint.fmpq_mat(*rows.shape, entries).rank()
+    entries = [[flint.fmpq(int(x.numerator), int(x.denominator)) for x in row] for row in rows]
+    found: int = flint.fmpq_mat(entries).rank()
     return found
 
 
@@ -148,7 +148,7 @@ def rational_aligned(
     sizes = (columns, *[width] * depth, outputs)
     frames = [_orthogonal(size, source)[:, : len(values)] for size in sizes]
     diagonal = np.diag(np.array([Fraction(value) for value in values], dtype=object))
-    features, *weights = (up @ diagonal @ down.T for down, up in zip(frames[:-1], frames[1:], strict=True))
+    features, *weights = (up @ diagonal @ down.T for down, up in pairwise(frames))
     return weights, features
 
 

@@ -11,10 +11,10 @@ import pytest
 import sympy as sp
 import torch
 from tightframe import papers
-from tightframe.numerics import parametrisation
+from tightframe.numerics import low_rank, parametrisation
 from tightframe.papers import cli
 from tightframe.papers.garrod2025 import landscape as claims
-from tightframe.papers.garrod2025.losses import paired_logits, simplex_logits
+from tightframe.papers.garrod2025.losses import simplex_logits
 from tightframe.theory import definiteness, flatness, landscape, second_variation, softmax_hessian, solution_dimension
 from tightframe.theory.derivation import Derivation, Failure, Proof, Step
 from tightframe.theory.proof.rules import Dominance, Star
@@ -61,7 +61,7 @@ def test_spectrum_at_neural_collapse(classes: int, depth: int, per_class: int, s
 @pytest.mark.parametrize("classes", [4, 6])
 def test_spectrum_at_pairs(classes: int, depth: int, per_class: int, scale: float) -> None:
     decay = claims.paired_decay(classes, depth, per_class, scale)
-    measured = differentiated(scale * paired_logits(classes), depth, per_class, classes, decay)
+    measured = differentiated(scale * low_rank.paired(classes), depth, per_class, classes, decay)
     assert measured == pytest.approx(listed(landscape.paired_spectrum(classes, depth, classes, per_class, scale)))
     assert measured != pytest.approx(
         listed(landscape.paired_spectrum(classes, depth, classes, per_class, 1.01 * scale))

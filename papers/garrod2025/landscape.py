@@ -23,7 +23,7 @@ from ..domain import Domain, Parameter
 from ..evidence import Comparison, Kind, Verdict
 from ..prediction import Input, Prediction
 from .alignment import CLASSES, POSITIVE, SIZE, VERSION, balanced_factors, model_of
-from .losses import INPUTS, K_INPUT, L_INPUT, N_INPUT, numbers, paired_logits, scaled, simplex_logits
+from .losses import INPUTS, K_INPUT, L_INPUT, N_INPUT, numbers, scaled, simplex_logits
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -248,6 +248,8 @@ def simulate_flatness(values: Mapping[str, Any], seed: int) -> Comparison:
     """Ratios of norms of Hessians at the larger critical scales of ever smaller decays, over their limits."""
     import torch
 
+    from ...numerics.low_rank import paired
+
     classes, depth, per_class = 2 * values["m"], values["L"], 1 + seed % 2
     ratios = flatness.ratios(classes, depth, per_class)
     with_limits = [float(value(64)) for value in ratios.values()]
@@ -257,7 +259,7 @@ def simulate_flatness(values: Mapping[str, Any], seed: int) -> Comparison:
         norms: list[Tensor] = []
         for structure, logits in (
             (logit_scale.simplex(classes), simplex_logits(classes)),
-            (logit_scale.pairs(classes), paired_logits(classes)),
+            (logit_scale.pairs(classes), paired(classes)),
         ):
             scale = float(logit_scale.Scaled(structure, depth, per_class, decay).critical(64)[-1].mid())
             found = hessian_values(scale * logits, depth, per_class, classes, float(decay), seed)
