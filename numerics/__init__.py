@@ -6,8 +6,9 @@ the package does not import torch.
 
 >>> from tightframe import numerics
 >>> numerics.__all__
-['columns', 'deep_linear', 'deep_relu', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'lbfgs',
- 'linalg', 'losses', 'low_rank', 'minimisation', 'models', 'shapes', 'solution', 'statistics']
+['columns', 'deep_linear', 'deep_relu', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'landscape',
+ 'lbfgs', 'linalg', 'losses', 'low_rank', 'minimisation', 'models', 'parametrisation', 'shapes', 'solution',
+ 'statistics']
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
         frames,
         initialisers,
         integrators,
+        landscape,
         lbfgs,
         linalg,
         losses,
         low_rank,
         minimisation,
         models,
+        parametrisation,
         shapes,
         solution,
         statistics,
@@ -47,12 +50,14 @@ __all__ = [
     "frames",
     "initialisers",
     "integrators",
+    "landscape",
     "lbfgs",
     "linalg",
     "losses",
     "low_rank",
     "minimisation",
     "models",
+    "parametrisation",
     "shapes",
     "solution",
     "statistics",

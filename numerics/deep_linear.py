@@ -254,7 +254,7 @@ class DeepLinearUFM:
         self.check(factors)
         columns, values = self.columns(factors.features)
         point = replace(factors, features=values)
-        return _value(point, columns, self.decay_tensor(values, decays))
+        return _value(_outputs(point.product, point, columns), point, columns, self.decay_tensor(values, decays))
 
     def gradient(self, factors: Factors, decays: Tensor | None = None) -> Factors:
         """The derivative of `objective` in each factor; for collapsed features, in the class means.
@@ -323,8 +323,8 @@ def decay_terms(point: Factors, decays: Tensor) -> Tensor:
     return (decays * squares).sum(dim=-1) / 2
 
 
-def _value(point: Factors, columns: Columns, decays: Tensor) -> Tensor:
-    return columns.data_loss(_outputs(point.product, point, columns)) + decay_terms(point, decays)
+def _value(outputs: Tensor, point: Factors, columns: Columns, decays: Tensor) -> Tensor:
+    return columns.data_loss(outputs) + decay_terms(point, decays)
 
 
 def value_and_gradient(point: Factors, columns: Columns, decays: Tensor) -> tuple[Tensor, Factors]:
@@ -337,7 +337,8 @@ def value_and_gradient(point: Factors, columns: Columns, decays: Tensor) -> tupl
     lefts = [point.weights[-1]] * depth  # W_M ... W_m
     for m in range(depth - 2, -1, -1):
         lefts[m] = lefts[m + 1] @ point.weights[m]
-    error = columns.residual(_outputs(lefts[0], point, columns)) / columns.samples
+    outputs = _outputs(lefts[0], point, columns)
+    error = columns.residual(outputs) / columns.samples
     lam = decays.unsqueeze(-1).unsqueeze(-1)
     weights = []
     right = error @ point.features.mT
@@ -348,4 +349,4 @@ def value_and_gradient(point: Factors, columns: Columns, decays: Tensor) -> tupl
             right = right @ weight.mT
     features = lefts[0].mT @ error + lam[..., depth, :, :] * point.features
     bias = None if point.bias is None else error @ columns.roots.unsqueeze(-1)
-    return _value(point, columns, decays), Factors(tuple(weights), features, bias)
+    return _value(outputs, point, columns, decays), Factors(tuple(weights), features, bias)

@@ -10,8 +10,8 @@ import torch
 from tightframe import papers
 from tightframe.numerics import deep_relu, initialisers
 from tightframe.numerics.deep_linear import DeepLinearUFM, Factors
+from tightframe.numerics.low_rank import paired
 from tightframe.papers.garrod2025 import relu
-from tightframe.papers.garrod2025.losses import paired_logits
 from tightframe.theory import relu_structure
 
 
@@ -53,7 +53,7 @@ def test_descent_ends_below_its_start_and_says_whether_it_converged() -> None:
 @pytest.mark.parametrize(("classes", "depth"), [(6, 2), (7, 2), (10, 5), (11, 4)])
 def test_relu_leaves_the_structures_as_they_are(classes: int, depth: int) -> None:
     for make, logits in (
-        (relu.witness, paired_logits(classes)),
+        (relu.witness, paired(classes)),
         (relu.identity_collapse, relu.simplex_logits(classes)),
     ):
         point = make(classes, 3, classes + 1, depth, 2.5)
@@ -65,7 +65,7 @@ def test_relu_leaves_the_structures_as_they_are(classes: int, depth: int) -> Non
 
 
 def test_without_the_shift_relu_changes_the_logits() -> None:
-    X = paired_logits(6)
+    X = paired(6)
     root, _ = relu.square_roots(X)
     point = relu.balanced([(root, root, X / 2, X)], [1.0])
     assert torch.allclose(point.product @ point.features, X, atol=1e-12)

@@ -405,6 +405,11 @@ def fewer_decays() -> Exceeds:
 
     In units of (lam/2) (L+1) (alpha n^(1/2))^(2/(L+1)) it is 2m - 1 beside m 2^(2/(L+1)) for K = 2m, and 2m beside
     m 2^(2/(L+1)) + 1 for K = 2m + 1.
+
+    Examples:
+        >>> both = fewer_decays()
+        >>> [side.subs({m: 3, L: 2}) for side in (both.left, both.right)]
+        [5, 3*2**(2/3)]
     """
     return Exceeds(2 * m - 1, m * sp.Integer(2) ** (2 / (L + 1)), COVERED)
 

@@ -17,7 +17,7 @@ from ..evidence import Comparison, Kind, Verdict
 from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, Prediction, Values, echo, to_float
 from .alignment import CLASSES, DIMENSION, POSITIVE, SIZE, VERSION
-from .losses import DECAY, paired_logits, simplex_logits
+from .losses import DECAY, simplex_logits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,9 +111,11 @@ def witness(classes: int, per_class: int, width: int, depth: int, scale: float) 
     """Pairs, and a single class for odd K, with the logits scale times X of the linear model."""
     import torch
 
+    from ...numerics.low_rank import paired
+
     pairs = classes // 2
     even = torch.zeros(classes, classes, dtype=torch.float64)
-    even[: 2 * pairs, : 2 * pairs] = paired_logits(2 * pairs)
+    even[: 2 * pairs, : 2 * pairs] = paired(2 * pairs)
     ones = torch.zeros(classes, 1, dtype=torch.float64)
     ones[: 2 * pairs] = 1.0
     projection = even / 2 + ones @ ones.mT / (2 * pairs)
@@ -157,13 +159,14 @@ def simulate_relu(values: Mapping[str, Any], seed: int) -> Comparison:
     Above the bound of its decays too.
     """
     from ...numerics import deep_relu
+    from ...numerics.low_rank import paired
 
     classes, per_class, depth = 2 * values["m"] + values["delta"], values["n"], values["L"]
     scale, decay = min(values["alpha"], 20.0), values["lambda"]
     width = classes + seed % 2
     model = model_of(classes, per_class, width, depth, decay)
     point, other = (make(classes, per_class, width, depth, scale) for make in (witness, identity_collapse))
-    wanted = scale * paired_logits(classes).repeat_interleave(per_class, dim=-1)
+    wanted = scale * paired(classes).repeat_interleave(per_class, dim=-1)
     slip = float((deep_relu.outputs(point) - wanted).abs().max()) / scale
     pairs, root = float(values["m"]), 1 / (depth + 1)
     terms = (16 * pairs**3 * (pairs + 1) ** (depth - 2)) ** root + values["delta"]
