@@ -461,7 +461,7 @@ def sample_floor(rng: random.Random) -> Values:
     samples, layers, rank = classes * size, rng.randint(2, 4), rng.randint(1, 2)
     values: dict[Any, Any] = {K: classes, n: size, L: layers, q: rank}
     values[gamma] = {2: sp.S.One, 8: sp.S.Half, 3: sp.Rational(8164, 10000)}[samples]
-    values[s] = sp.Rational(rng.randint(2, 4), 2)
+    values[s] = sp.Rational(rng.randint(1, 4), 2)
     values[lam] = values[gamma] * values[s] ** (layers - 1)
     left, right = orthonormal(rng, classes, 1), orthonormal(rng, samples, 1)
     gradient = -values[gamma] * left * right.T
