@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
-from itertools import product
+from functools import cached_property
+from itertools import combinations, product
 from typing import Any
 
 from ..theory.derivation import Derivation, Proof, Setting, Step
@@ -23,10 +24,11 @@ from ..theory.proof import checker
 from ..theory.proof import statement as st
 from ..theory.proof.certificate import Values, complete_model, head, model_json, statement_json
 from ..theory.proof.mutation import Mutant, mutants
-from ..theory.proof.refuter import Examples, fails_in, true_in
-from ..theory.proof.rules import Conjunction, Justification, Poly, Refutation, Star, StepFailed
-from ..theory.proof.star import Limits
+from ..theory.proof.refuter import Examples, fails_in, is_example, true_in
+from ..theory.proof.rules import Conjunction, Justification, Poly, Refutation, Star, StepFailed, cofactor_json
+from ..theory.proof.star import Limits, prove_zero
 from ..theory.proof.translation import Translation, Untranslatable
+from ..theory.proof.walk import Walk, small, unit
 from . import registry
 from .claim import Claim
 from .verification import spread
@@ -35,9 +37,11 @@ from .verification import spread
 DRAWS, SCALAR_DRAWS = 12, 60
 # Most mutants are false: looking longer for proofs of them finds nothing.
 SECONDS = 2.0
+BRIEF = 0.05  # seconds for what one or two hypotheses may make vanish at once
 SHORT = Star(limits=Limits(seconds=SECONDS, columns=800))
 GRAFTED = 20  # refuted mutants a claim on which the claim's own certificate is tried
 OUTSIDE = 10.0  # seconds of the processor for examples in which a hypothesis fails
+WALKS, LENGTH = 12, 3  # walks for further examples, and their moves
 
 
 class Fate(StrEnum):
@@ -86,6 +90,7 @@ class Court:
             report = self.check(self.goal, self.hypotheses)
         self.used = {name for name, _, flag in report.hypotheses if flag}
         self.grafts = 0
+        self.stuck = self.searched = ""  # why a hypothesis could be dropped neither with a proof nor with an example
         self.examples = Examples.of(self.translation, self.proving.hypotheses, self.values())
         self.proving.completions = {}
 
@@ -95,10 +100,15 @@ class Court:
         scalar = not self.translation.algebra.letters
         drawn = [self.setting.sample(rng) for _ in range(SCALAR_DRAWS if scalar else DRAWS)]
         yield from drawn
+        if scalar:
+            yield from self.near(drawn[:: len(drawn) // DRAWS])
+
+    def near(self, drawn: Sequence[Values]) -> Iterator[Values]:
+        """Examples in which a symbol without hypotheses is near another, very small, or very large."""
         bound = self.translation.algebra.names(*(p for h in self.proving.hypotheses for p in h.polynomials()))
         real = [symbol for symbol, bounds in self.setting.parameters.items() if not bounds.integer]
         free = [symbol for symbol in real if symbol.name not in bound]
-        for values in drawn[:: len(drawn) // DRAWS] if scalar else ():
+        for values in drawn:
             for symbol in free:
                 near = [Fraction(values[other]) for other in real if other != symbol and other in values]
                 for value in (Fraction(1, 100), *near, *(2 * x for x in near), Fraction(100)):
@@ -144,11 +154,46 @@ class Court:
 
     def witness(self, statement: checker.Statement) -> str | None:
         """Where the statement is false, or has no meaning because an inverse in it does not exist."""
-        for part in self.new(statement):
-            if (found := self.examples.refuting(part)) is not None:
-                sizes = {s.name: found[1].parameters[s.name] for s in self.setting.parameters}
-                return f"{found[0]} where {_where(sizes)}"
+        for examples in (lambda: self.examples, lambda: self.further):
+            for part in self.new(statement):
+                if (found := examples().refuting(part)) is not None:
+                    sizes = {s.name: found[1].parameters[s.name] for s in self.setting.parameters}
+                    return f"{found[0]} where {_where(sizes)}"
         return None
+
+    @cached_property
+    def further(self) -> Examples:
+        """More examples, for what is true in the first ones: others of the sampler, and such as a walk leads to."""
+        return Examples.of(self.translation, self.proving.hypotheses, self.beyond())
+
+    def beyond(self) -> Iterator[Values]:
+        rng = random.Random(self.seed + 1)
+        if not self.translation.algebra.letters:
+            return
+        drawn = [self.setting.sample(rng) for _ in range(2 * DRAWS)]
+        yield from drawn
+        yield from self.near(drawn[:FEW])
+        walk = Walk(self.translation, equations(self.proving.hypotheses), movable(self.translation, self.setting))
+        end = time.process_time() + OUTSIDE
+        for _ in range(WALKS):
+            here = self.setting.sample(rng)
+            yield here
+            for _ in range(LENGTH):
+                if time.process_time() > end:
+                    return
+                there = next(self.steps(walk, rng, here), None)
+                if there is not None:
+                    here = there
+                    yield here
+
+    def steps(self, walk: Walk, rng: random.Random, here: Values, first: Sequence[str] = ()) -> Iterator[Values]:
+        """Where one move may lead that keeps ranges and all hypotheses that are no equations."""
+        model = complete_model(self.translation, here)
+        if model is None:
+            return
+        for there in walk.moves(rng, here, model, first):
+            if small(there) and in_range(self.setting, there):
+                yield there
 
     def confirmed(self, witness: Mapping[str, Any], statement: checker.Statement) -> bool:
         """Whether a prover's counterexample is one."""
@@ -168,6 +213,8 @@ class Court:
         existing = list(self.existence(statement)) if where_defined else []
         if where_defined and not existing:
             return False
+        if statement.kind == "zero" and not where_defined and self.differs_by_zero(statement):
+            return True
         last = self.derivation.steps[-1]
         for by in (None,) if statement.kind == "all" else self.rules(statement, last.by):
             hypotheses = list(self.hypotheses)
@@ -238,9 +285,52 @@ class Court:
             known = next((name for name, said in self.proving.established.items() if said == part), None)
             if known is None:
                 known, place = f"mutant part {i}", places[i] if i < len(places) else ""
-                self.attempt(known, part, self.rules(part, steps.get(place), place))
+                try:
+                    self.shifted(known, part, place)
+                except (StepFailed, checker.Rejected):
+                    self.attempt(known, part, self.rules(part, steps.get(place), place))
             names.append(known)
         return names
+
+    def differs_by_zero(self, statement: checker.Statement) -> bool:
+        """Whether the checker accepts it as the claim plus what vanishes by very few hypotheses."""
+        try:
+            with self.undone():
+                self.proving.entries.append(self.own)
+                self.proving.established[self.own["name"]] = self.goal
+                self.shifted("mutant", statement, self.own["name"])
+                self.check(statement, self.hypotheses)
+            return True
+        except (StepFailed, checker.Rejected):
+            return False
+
+    def shifted(self, name: str, part: checker.Statement, known: str) -> None:
+        """Establish an equation as a known one plus a difference that vanishes by one or two hypotheses."""
+        algebra, was = self.translation.algebra, self.proving.established.get(known)
+        if part.kind != "zero" or was is None or was.kind != "zero" or was.target.shape != part.target.shape:
+            raise StepFailed("no equations of one shape")
+        difference = algebra.minus(part.target, was.target)
+        names = [each.name for each in self.setting.hypotheses]
+        steps = [name for name in self.proving.established if name not in (known, *names)]
+        for using in (*((one,) for one in (*names, *steps)), *combinations(names, 2)):
+            relations = [self.proving.established[one] for one in using]
+            if any(relation.kind != "zero" for relation in relations):
+                continue
+            if not set[str]().union(*(algebra.names(r.target) for r in relations)) & algebra.names(difference):
+                continue
+            found = prove_zero(
+                algebra,
+                difference,
+                {one: relation.target for one, relation in zip(using, relations, strict=True)},
+                Limits(seconds=BRIEF, columns=100),
+                self.proving.completions,
+            )
+            if found.cofactors is not None:
+                data = {"cofactors": [cofactor_json(c, value) for c, value in found.cofactors.items()]}
+                self.proving.establish(f"{name}: difference", "star", checker.Statement("zero", difference), data)
+                terms = [{"of": known, "c": "1"}, {"of": f"{name}: difference", "c": "1"}]
+                return self.proving.establish(name, "star", part, {"cofactors": terms})
+        raise StepFailed("no hypothesis makes the difference vanish")
 
     def attempt(self, name: str, part: checker.Statement, rules: list[Justification]) -> None:
         """Establish a statement by the first of some rules that does."""
@@ -273,8 +363,7 @@ class Court:
             return self.trial(change, Fate.REFUTED, where)
         if name in self.used and self.proved(kept, name):
             return self.trial(change, Fate.EQUIVALENT, "proved without it")
-        tried = "the claim's steps do not prove it without this one"
-        return self.trial(change, Fate.OPEN, f"{tried}, and no example outside it was found in which the claim fails")
+        return self.trial(change, Fate.OPEN, f"the step {self.stuck!r} is not proved without it; {self.searched}")
 
     def follows(self, kept: Setting, statement: st.Statement) -> bool:
         """Whether a hypothesis follows from the others by one rule."""
@@ -297,7 +386,9 @@ class Court:
                 proving.take(step.name, step.says, _hurried(_without(step.by, dropped)))
             except (Refutation, StepFailed, checker.Rejected, KeyError):
                 if step.name in self.required:
+                    self.stuck = step.name
                     return False
+        self.stuck = shorter.steps[-1].name
         model = shorter.model(translation, self.seed)
         if model is None or shorter.steps[-1].name not in proving.established:
             return False
@@ -310,70 +401,159 @@ class Court:
 
     def outside(self, kept: Setting, index: int) -> str | None:
         """Where the claim fails, or makes no sense, in an example that satisfies the other hypotheses only."""
-        dropped = self.proving.hypotheses[index]
-        others = [each for i, each in enumerate(self.proving.hypotheses) if i != index]
-        touched = {name for poly in dropped.polynomials() for name in self.translation.algebra.names(poly)}
-        sizes = {symbol.name for symbol, bounds in kept.parameters.items() if bounds.integer}
-        rng = random.Random(self.seed)
-        end = time.process_time() + OUTSIDE
-        for pairs in (False, True):
-            for _ in range(1 if pairs else 3):
-                base = self.setting.sample(rng)
-                near = [s for s in base if _name(s) not in sizes and {_name(s), f"diag({_name(s)})"} & touched]
-                second = [s for s in base if _name(s) not in sizes] if pairs else []
-                for says, values in _examples(base, near, second, rng):
-                    if time.process_time() > end:
-                        return None
-                    if (found := self.fails(kept, others, values)) is not None:
-                        return f"{found} where {says}"
-        return None
-
-    def fails(
-        self, kept: Setting, others: Sequence[checker.Statement], values: Mapping[Any, Any], mend: bool = True
-    ) -> str | None:
-        translation = self.translation
-        model = complete_model(translation, values)
-        try:
-            if model is None:
-                return "an inverse in it does not exist" if self._undefined(kept, values) else None
-            broken = [other for other in others if not true_in(other, translation.algebra, model)]
-            if not broken:
-                return None if true_in(self.goal, translation.algebra, model) else "false"
-        except checker.Rejected:
-            return None
-        if mend and len(broken) == 1 and broken[0].kind == "zero" and broken[0].target.shape is None:
-            for other in self.mended(kept, values, broken[0].target):
-                if (found := self.fails(kept, others, other, mend=False)) is not None:
-                    return found
-        return None
-
-    def mended(
-        self, kept: Setting, values: Mapping[Any, Any], vanishing: checker.Polynomial
-    ) -> Iterator[Mapping[Any, Any]]:
-        """The example with one real parameter changed, so that a polynomial that is linear in it vanishes."""
-        for symbol, bounds in kept.parameters.items():
-            if bounds.integer or symbol.name not in self.translation.algebra.names(vanishing) or not values.get(symbol):
-                continue
-            here = Fraction(values[symbol])
-            found: list[Fraction] = []
-            for value in (here, 2 * here):
-                model = complete_model(self.translation, {**values, symbol: value})
-                if model is not None:
-                    found.append(self.translation.algebra.evaluate(vanishing, model)[0][0])
-            if len(found) == 2 and found[0] != found[1]:
-                value = here - here * found[0] / (found[1] - found[0])
-                if value in bounds:
-                    yield {**values, symbol: value}
-
-    def _undefined(self, kept: Setting, values: Mapping[Any, Any]) -> bool:
-        """Whether the example satisfies the other hypotheses (which mention fewer inverses)."""
-        translation = Translation(kept.parameters, kept.symmetric, kept.definitions)
-        others = [translation.statement(h.statement) for h in kept.hypotheses]
-        model = complete_model(translation, values)
-        return model is not None and all(true_in(other, translation.algebra, model) for other in others)
+        search = Outside(self, kept, index)
+        found = search.found()
+        self.searched = search.said()
+        return found
 
     def trial(self, change: str, fate: Fate, detail: str) -> Trial:
         return Trial(self.claim.id, change, fate, detail)
+
+
+class Outside:
+    """The search for an example of all hypotheses but one in which a claim fails.
+
+    Three ways, by turns: a walk on the solutions of the other hypotheses, from examples of the setting, and of a wider
+    one if the setting has it; a symbol of the hypothesis disturbed, and the others mended; two symbols disturbed.
+    """
+
+    def __init__(self, court: Court, kept: Setting, index: int) -> None:
+        self.court, self.kept = court, kept
+        self.translation = court.translation
+        self.dropped = court.proving.hypotheses[index]
+        self.others = [each for i, each in enumerate(court.proving.hypotheses) if i != index]
+        names = movable(self.translation, court.setting)
+        touched = {name for poly in self.dropped.polynomials() for name in self.translation.algebra.names(poly)}
+        self.touched = [name for name in names if {name, f"diag({name})"} & touched]
+        self.walk = Walk(self.translation, equations(self.others), names)
+        self.rng = random.Random(court.seed)
+        self.end = time.process_time() + OUTSIDE
+        self.valid = self.left = 0  # examples of the other hypotheses; those of them in which the dropped one fails
+
+    def said(self) -> str:
+        """What was found out."""
+        if not self.valid:
+            return "no example of the other hypotheses was found beside those of the setting"
+        if not self.left:
+            return f"it holds in all of {self.valid} examples of the others that were found beside those of the setting"
+        return f"in {self.left} examples of the others it fails, and the claim holds in all of these"
+
+    @property
+    def late(self) -> bool:
+        return time.process_time() > self.end
+
+    def found(self) -> str | None:
+        for ways in (self.wider, self.walks, self.disturbed, self.walks, self.pairs):
+            for says, values, kept in ways():
+                if (reason := self.judged(values)) is not None:
+                    return f"{reason} where {says}"
+                other = None if kept is None else self.mended(values, kept)
+                if other is not None and (reason := self.judged(other)) is not None:
+                    return f"{reason} where {says}, and {', '.join(changed(values, other))} so that the others hold"
+                if self.late:
+                    return None
+        return None
+
+    def wider(self) -> Iterator[tuple[str, Values, list[str] | None]]:
+        for number, sample in enumerate(self.court.setting.wider):
+            for _ in range(8):
+                yield f"drawn from the wider setting {number + 1}", sample(self.rng), []
+
+    def walks(self) -> Iterator[tuple[str, Values, list[str] | None]]:
+        """Walks from examples."""
+        end = time.process_time() + OUTSIDE / 4
+        while time.process_time() < end:
+            start = here = self.court.setting.sample(self.rng)
+            for _ in range(2 * LENGTH):
+                for there in self.court.steps(self.walk, self.rng, here, self.touched):
+                    before = self.valid
+                    yield f"{', '.join(changed(start, there))} changed", there, None
+                    if self.valid > before:
+                        here = there
+                        break
+
+    def disturbed(self) -> Iterator[tuple[str, Values, list[str] | None]]:
+        for _ in range(3):
+            base = self.court.setting.sample(self.rng)
+            keys = {_name(key): key for key in base}
+            near = [keys[name] for name in self.touched]
+            for says, values in _examples(base, near, [], self.rng):
+                yield says, values, changed(base, values)
+
+    def pairs(self) -> Iterator[tuple[str, Values, list[str] | None]]:
+        base = self.court.setting.sample(self.rng)
+        keys = {_name(key): key for key in base}
+        near, second = ([keys[name] for name in names] for names in (self.touched, self.walk.movable))
+        for says, values in _examples(base, near, second, self.rng):
+            yield says, values, changed(base, values)
+
+    def mended(self, values: Values, kept: list[str]) -> Values | None:
+        """The example with other symbols so that the other hypotheses hold."""
+        if not in_range(self.court.setting, values):
+            return None
+        model = complete_model(self.translation, values)
+        try:
+            found = None if model is None else self.walk.mended(self.rng, values, model, kept)
+        except checker.Rejected:
+            return None
+        return found if found is not None and small(found) and in_range(self.court.setting, found) else None
+
+    def judged(self, values: Values) -> str | None:
+        """What is wrong with the claim in the example, if that satisfies the other hypotheses."""
+        if not in_range(self.court.setting, values):
+            return None
+        algebra = self.translation.algebra
+        model = complete_model(self.translation, values)
+        try:
+            if model is None:
+                return "an inverse in it does not exist" if self.undefined(values) else None
+            if not is_example(self.translation, self.others, model):
+                return None
+            self.valid += 1
+            if checker.holds(self.dropped, algebra, model):
+                return None
+            self.left += 1
+            return None if true_in(self.court.goal, algebra, model) else "false"
+        except checker.Rejected:
+            return None
+
+    def undefined(self, values: Values) -> bool:
+        """Whether the example satisfies the other hypotheses (which mention fewer inverses)."""
+        translation = Translation(self.kept.parameters, self.kept.symmetric, self.kept.definitions)
+        others = [translation.statement(h.statement) for h in self.kept.hypotheses]
+        model = complete_model(translation, values)
+        return model is not None and is_example(translation, others, model)
+
+
+def equations(statements: Iterable[checker.Statement]) -> list[checker.Polynomial]:
+    """The equations among some statements."""
+    found: list[checker.Polynomial] = []
+    for statement in statements:
+        if statement.kind == "zero":
+            found.append(statement.target)
+        elif statement.kind == "all":
+            found += equations(statement.parts)
+    return found
+
+
+def movable(translation: Translation, setting: Setting) -> list[str]:
+    """The names of the symbols of a setting that have values of their own, and are no sizes."""
+    algebra = translation.algebra
+    scalars = [symbol.name for symbol, bounds in setting.parameters.items() if not bounds.integer]
+    letters = [
+        unit(name) for name, each in algebra.letters.items() if algebra.definition(name) is None and not each.ones
+    ]
+    drawn = {_name(symbol) for symbol in setting.sample(random.Random(0))}
+    return [name for name in dict.fromkeys((*scalars, *letters)) if name in drawn]
+
+
+def in_range(setting: Setting, values: Values) -> bool:
+    return all(Fraction(values[s]) in bounds for s, bounds in setting.parameters.items() if s in values)
+
+
+def changed(old: Values, new: Values) -> list[str]:
+    """The names of the symbols that have other values."""
+    return [_name(key) for key in old if old[key] != new[key]]
 
 
 def _where(parameters: Mapping[str, Any]) -> str:
