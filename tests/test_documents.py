@@ -363,7 +363,7 @@ def test_no_file_is_left_half_written(
 
     old = tmp_path / "derivation.md"
     old.write_text("old")
-    monkeypatch.setattr("tightframe.papers.store.os.replace", fail)
+    monkeypatch.setattr(Path, "replace", fail)
     code, out, err = run("derive", "han2022/total-covariance", "--out", str(old), capsys=capsys)
     assert code in ((2,) if isinstance(error, OSError) else (3, 130))
     assert out == ""

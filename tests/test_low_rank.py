@@ -13,6 +13,7 @@ import pytest
 import sympy as sp
 import torch
 from tightframe import papers
+from tightframe.numerics.low_rank import paired
 from tightframe.papers import cli
 from tightframe.papers.garrod2025 import alignment as claims_of_alignment
 from tightframe.papers.garrod2025 import losses as claims_of_losses
@@ -25,7 +26,7 @@ from tightframe.theory.proof.statement import Between, Exceeds
 from tightframe.theory.symbols import integers
 
 balanced_factors, model_of = claims_of_alignment.balanced_factors, claims_of_alignment.model_of
-simplex_logits, paired_logits = claims_of_losses.simplex_logits, claims_of_losses.paired_logits
+simplex_logits = claims_of_losses.simplex_logits
 
 
 def circle_logits(classes: int) -> torch.Tensor:
@@ -56,10 +57,10 @@ def test_reference_values(structure: Structure, depth: int, decay: str, expected
 # ------------------------------------------------------------------------------------------- structures and losses
 STRUCTURES = {
     "neural collapse": (simplex(5), simplex_logits(5)),
-    "even pairs": (pairs(6), paired_logits(6)),
-    "odd pairs": (pairs(7), paired_logits(7)),
-    "another scale": (pairs(5, single=Fraction(3, 2)), paired_logits(5, 1.5)),
-    "one pair": (pairs(3, single=Fraction(0)), paired_logits(3, 0.0)),
+    "even pairs": (pairs(6), paired(6)),
+    "odd pairs": (pairs(7), paired(7)),
+    "another scale": (pairs(5, single=Fraction(3, 2)), paired(5, 1.5)),
+    "one pair": (pairs(3, single=Fraction(0)), paired(3, 0.0)),
     "circle": (circle(5), circle_logits(5)),
 }
 
@@ -159,13 +160,13 @@ def gradient(logits: torch.Tensor, depth: int, decay: float) -> float:
 
 def test_the_model_is_critical_there_and_nowhere_else() -> None:
     depth, decay = 2, Fraction(1, 200)
-    for structure, logits in ((simplex(6), simplex_logits(6)), (pairs(6), paired_logits(6))):
+    for structure, logits in ((simplex(6), simplex_logits(6)), (pairs(6), paired(6))):
         for scale in Scaled(structure, depth, 2, decay).critical(64):
             assert gradient(float(scale) * logits, depth, float(decay)) < 1e-9
             assert gradient(1.1 * float(scale) * logits, depth, float(decay)) > 1e-3
     odd = Scaled(pairs(5), depth, 2, decay)
     for scale in odd.critical(64):
-        assert gradient(float(scale) * paired_logits(5), depth, float(decay)) > 1e-3
+        assert gradient(float(scale) * paired(5), depth, float(decay)) > 1e-3
 
 
 # --------------------------------------------------------------------------------------------------- decisions
@@ -215,7 +216,7 @@ def test_a_decision_is_that_of_the_model() -> None:
     model = model_of(classes, 1, classes, depth, float(decay))
     losses = [
         float(model.objective(balanced_factors(Scaled(each, depth, 1, decay).floats[0] * logits, 1, classes, depth, 0)))
-        for each, logits in ((witness, paired_logits(classes, 0.0)), (simplex(classes), simplex_logits(classes)))
+        for each, logits in ((witness, paired(classes, 0.0)), (simplex(classes), simplex_logits(classes)))
     ]
     assert losses[0] < losses[1] < math.log(classes)
 

@@ -44,6 +44,9 @@ def reals(low: int, *, open: bool = False) -> Range:
     return Range(Fraction(low), open=open)
 
 
+POSITIVE = reals(0, open=True)
+
+
 def ones(size: sp.Expr) -> MatrixExpr:
     """The column of ``size`` ones."""
     return OneMatrix(size, 1)

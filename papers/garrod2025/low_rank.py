@@ -11,12 +11,12 @@ import sympy as sp
 
 from ...theory import balance, logit_scale, low_rank, minimal_rank, one_layer_collapse
 from ...theory.derivation import Setting
-from ...theory.symbols import integers, n, reals
+from ...theory.symbols import POSITIVE, integers, n, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..evidence import Comparison, Kind, Verdict
 from ..prediction import Prediction
-from .alignment import POSITIVE, SCHATTEN, VERSION, balanced_factors, model_of
+from .alignment import SCHATTEN, VERSION, balanced_factors, model_of
 from .losses import DECAY, SUBOPTIMAL_INPUTS, predict_suboptimal, simplex_logits
 
 SUBOPTIMAL_DOMAIN = Domain(

@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ...theory.symbols import integers, reals
+from ...theory.symbols import POSITIVE, integers
 from ..drawing import COLOURS, STYLE, Style
 from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, Values, echo, to_float
@@ -383,7 +383,6 @@ def _legend(drawn: Figure, numbers: Numbers, columns: int) -> None:
     )
 
 
-POSITIVE = reals(0, open=True)
 EXPERIMENT = Experiment(
     "optimality-map",
     "Where deep neural collapse is optimal, suboptimal or undecided, over K, L and lam (garrod2025, theorem 1)",
