@@ -3,6 +3,7 @@
 #   make lint     ruff and the type checker                      make test-full  the slow tests too
 #   make bench    the benchmarks                                 make readme     the README's table of claims
 #   make clean    removes what was built                         make certificates  papers/certificates/
+#   make mutants  papers/certificates/mutants/, an hour
 
 PYTHON ?= python3
 JOBS ?= 2
@@ -39,7 +40,7 @@ if [ ! -x $(BIN)/tightframe ] || [ "$$key" != "$$(cat .venv/installed-$(1) 2>/de
 fi
 endef
 
-.PHONY: core dev verify test test-full lint readme certificates bench clean
+.PHONY: core dev verify test test-full lint readme certificates mutants bench clean
 
 core:
 	$(call install,core,)
@@ -66,6 +67,9 @@ readme: core
 
 certificates: core
 	@$(BIN)/tightframe verify --certificates papers/certificates $(ARGS)
+
+mutants: core
+	@$(BIN)/tightframe verify --mutants --certificates papers/certificates $(ARGS)
 
 bench: core
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)

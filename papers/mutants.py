@@ -19,13 +19,25 @@ from functools import cached_property
 from itertools import combinations, product
 from typing import Any
 
+import sympy as sp
+
 from ..theory.derivation import Derivation, Proof, Setting, Step
-from ..theory.proof import checker
+from ..theory.proof import box, checker
 from ..theory.proof import statement as st
 from ..theory.proof.certificate import Values, complete_model, head, model_json, statement_json
 from ..theory.proof.mutation import Mutant, mutants
 from ..theory.proof.refuter import Examples, fails_in, is_example, true_in
-from ..theory.proof.rules import Conjunction, Justification, Poly, Refutation, Star, StepFailed, cofactor_json
+from ..theory.proof.rules import (
+    Box,
+    Conjunction,
+    Justification,
+    MeanValue,
+    Poly,
+    Refutation,
+    Star,
+    StepFailed,
+    cofactor_json,
+)
 from ..theory.proof.star import Limits, prove_zero
 from ..theory.proof.translation import Translation, Untranslatable
 from ..theory.proof.walk import Walk, small, unit
@@ -37,10 +49,11 @@ from .verification import spread
 DRAWS, SCALAR_DRAWS = 12, 60
 # Most mutants are false: looking longer for proofs of them finds nothing.
 SECONDS = 2.0
+BOXES = box.Limits(parts=200, seconds=0.5)
 BRIEF = 0.05  # seconds for what one or two hypotheses may make vanish at once
 SHORT = Star(limits=Limits(seconds=SECONDS, columns=800))
 GRAFTED = 20  # refuted mutants a claim on which the claim's own certificate is tried
-OUTSIDE = 10.0  # seconds of the processor for examples in which a hypothesis fails
+OUTSIDE = 6.0  # seconds of the processor for examples in which a hypothesis fails
 WALKS, LENGTH = 12, 3  # walks for further examples, and their moves
 
 
@@ -90,6 +103,7 @@ class Court:
             report = self.check(self.goal, self.hypotheses)
         self.used = {name for name, _, flag in report.hypotheses if flag}
         self.grafts = 0
+        self.says = claim.statement  # of the mutant on trial
         self.stuck = self.searched = ""  # why a hypothesis could be dropped neither with a proof nor with an example
         self.examples = Examples.of(self.translation, self.proving.hypotheses, self.values())
         self.proving.completions = {}
@@ -127,6 +141,7 @@ class Court:
             return self.trial(mutant.change, Fate.ILL_TYPED, str(error))
         if statement == self.goal:
             return self.trial(mutant.change, Fate.EQUIVALENT, "the same normal form")
+        self.says = mutant.statement
         witness = self.witness(statement)
         if witness is not None:
             survived = self.grafts < GRAFTED and self.grafted(statement)
@@ -285,8 +300,12 @@ class Court:
             known = next((name for name, said in self.proving.established.items() if said == part), None)
             if known is None:
                 known, place = f"mutant part {i}", places[i] if i < len(places) else ""
+                says = self.says.parts[i] if isinstance(self.says, st.AllOf) else None
                 try:
-                    self.shifted(known, part, place)
+                    if isinstance(says, st.Exceeds):
+                        self.rising(known, says, steps.get(place), time.process_time() + 2 * SECONDS)
+                    else:
+                        self.shifted(known, part, place)
                 except (StepFailed, checker.Rejected):
                     self.attempt(known, part, self.rules(part, steps.get(place), place))
             names.append(known)
@@ -331,6 +350,32 @@ class Court:
                 terms = [{"of": known, "c": "1"}, {"of": f"{name}: difference", "c": "1"}]
                 return self.proving.establish(name, "star", part, {"cofactors": terms})
         raise StepFailed("no hypothesis makes the difference vanish")
+
+    def rising(self, name: str, says: st.Exceeds, own: Justification | None, end: float) -> None:
+        """Establish an inequality: on boxes, a factor divided out; or by a start and a slope, as the claim's own was."""
+        part, difference = self.translation.statement(says), says.left - says.right
+        terms = sp.Mul.make_args(sp.factor_terms(difference)) if says.right == 0 else ()
+        factors = [sp.Mul(*(other for other in terms if other != each)) for each in terms if len(terms) > 1]
+        given = [own.factor] if isinstance(own, Box) and own.factor is not None else []
+        for factor in (*given, None, *factors):
+            if time.process_time() > end:
+                break
+            try:
+                by = Box(factor, BOXES)
+                return self.proving.establish(name, by.rule_for(part), part, by.certify(self.proving, part))
+            except (StepFailed, checker.Rejected):
+                continue
+        if not isinstance(own, MeanValue) or (low := self.setting.parameters[own.variable].low) is None:
+            raise StepFailed("boxes do not show it")
+        steps = {step.name: step.by for step in self.derivation.steps}
+        start = sp.expand(difference.subs(own.variable, sp.Rational(low.numerator, low.denominator)))
+        data = {"variable": own.variable.name, "slope": f"{name}: slope"}
+        if start != 0:
+            data["start"] = f"{name}: start"
+            self.rising(data["start"], st.Exceeds(start, sp.S.Zero, says.domain), steps.get(own.start or ""), end)
+        slope = sp.diff(difference, own.variable)
+        self.rising(data["slope"], st.Exceeds(slope, sp.S.Zero, says.domain), steps[own.slope], end)
+        self.proving.establish(name, "mean-value", part, data)
 
     def attempt(self, name: str, part: checker.Statement, rules: list[Justification]) -> None:
         """Establish a statement by the first of some rules that does."""
@@ -719,6 +764,11 @@ class Tally:
             "not_killed": [{"change": t.change, "fate": str(t.fate), "detail": t.detail} for t in shown],
             "seconds": self.seconds,
         }
+
+    def record(self) -> dict[str, Any]:
+        """What is kept: without seconds, with the hash of the statement that was tried."""
+        kept = {name: value for name, value in self.json().items() if name != "seconds"}
+        return {"format": checker.FORMAT, "hash": registry.find(self.claim).hash, **kept}
 
 
 def _try(arguments: tuple[str, int, int]) -> Tally:

@@ -16,7 +16,7 @@ from itertools import combinations
 from typing import Any
 
 from .certificate import Values, complete_model
-from .checker import Matrix, Model, Monomial, Polynomial, Rejected, Word, identity_matrix
+from .checker import Model, Monomial, Polynomial, Rejected, Word, identity_matrix
 from .translation import Translation
 
 Row = dict[int, Fraction]
@@ -44,12 +44,10 @@ class Walk:
     powers: list[dict[str, int]] = field(init=False)  # of every scalar, the least exponent, if that is negative
 
     def __post_init__(self) -> None:
-        self.single, self.pairs, self.powers = [], [], []
-        for equation in self.equations:
-            single, pairs, powers = self._degrees(equation)
-            self.single.append(single)
-            self.pairs.append(pairs)
-            self.powers.append(powers)
+        degrees = [self._degrees(equation) for equation in self.equations]
+        self.single = [single for single, _, _ in degrees]
+        self.pairs = [pairs for _, pairs, _ in degrees]
+        self.powers = [powers for _, _, powers in degrees]
 
     def _degrees(self, equation: Polynomial) -> tuple[set[str], set[frozenset[str]], dict[str, int]]:
         algebra, movable = self.translation.algebra, set(self.movable)
@@ -347,6 +345,3 @@ def particular(rows: Sequence[tuple[Row, Fraction]], count: int) -> Row | None:
         return None
     values = ((pivot, reduced[i, count]) for i, pivot in enumerate(pivots))
     return {pivot: -Fraction(int(value.p), int(value.q)) for pivot, value in values if value != 0}
-
-
-__all__ = ["Matrix", "Unknowns", "Walk", "null_space", "particular", "small", "unit"]
