@@ -49,7 +49,7 @@ from .verification import spread
 DRAWS, SCALAR_DRAWS = 12, 60
 # Most mutants are false: looking longer for proofs of them finds nothing.
 SECONDS = 2.0
-BOXES = box.Limits(parts=200, seconds=0.5)
+BOXES = box.Limits(parts=200, seconds=SECONDS)
 BRIEF = 0.05  # seconds for what one or two hypotheses may make vanish at once
 SHORT = Star(limits=Limits(seconds=SECONDS, columns=800))
 GRAFTED = 20  # refuted mutants a claim on which the claim's own certificate is tried
@@ -303,7 +303,7 @@ class Court:
                 says = self.says.parts[i] if isinstance(self.says, st.AllOf) else None
                 try:
                     if isinstance(says, st.Exceeds):
-                        self.rising(known, says, steps.get(place), time.process_time() + 2 * SECONDS)
+                        known = self.rising(known, says, steps.get(place), time.process_time() + 3 * SECONDS)
                     else:
                         self.shifted(known, part, place)
                 except (StepFailed, checker.Rejected):
@@ -351,31 +351,52 @@ class Court:
                 return self.proving.establish(name, "star", part, {"cofactors": terms})
         raise StepFailed("no hypothesis makes the difference vanish")
 
-    def rising(self, name: str, says: st.Exceeds, own: Justification | None, end: float) -> None:
-        """Establish an inequality: on boxes, a factor divided out; or by a start and a slope, as the claim's own was."""
+    def rising(self, name: str, says: st.Exceeds, own: Justification | None, end: float) -> str:
+        """Establish an inequality: by a start and a slope, as its own was; or on boxes, a factor divided out.
+
+        Returns the name of the step that says it.
+        """
         part, difference = self.translation.statement(says), says.left - says.right
+        known = next((step for step, said in self.proving.established.items() if said == part), None)
+        if known is not None:
+            return known
+        if isinstance(own, MeanValue) and (low := self.setting.parameters[own.variable].low) is not None:
+            steps = {step.name: step.by for step in self.derivation.steps}
+            start = sp.expand(difference.subs(own.variable, sp.Rational(low.numerator, low.denominator)))
+            slope = sp.diff(difference, own.variable)
+            slope = slope if says.left.has(sp.exp(own.variable)) is False else sp.expand(slope)
+            data = {"variable": own.variable.name}
+            try:
+                inner = [(key, each) for key, each in (("start", start), ("slope", slope)) if each != 0]
+                for key, each in inner:
+                    by = steps.get(getattr(own, key) or "")
+                    below = st.Exceeds(each, sp.S.Zero, says.domain)
+                    if key == "start" and (was := self.said(own.start)) is not None and was.left - was.right == each:
+                        below = was
+                    data[key] = self.rising(f"{name}: {key}", below, by, end)
+                self.proving.establish(name, "mean-value", part, data)
+                return name
+            except (StepFailed, checker.Rejected) as error:
+                raise StepFailed("no slope shows it") from error
         terms = sp.Mul.make_args(sp.factor_terms(difference)) if says.right == 0 else ()
-        factors = [sp.Mul(*(other for other in terms if other != each)) for each in terms if len(terms) > 1]
+        unclear = [each for each in terms if not each.is_positive]
+        factors = [sp.Mul(*(other for other in terms if other != each)) for each in unclear if len(terms) > 1]
         given = [own.factor] if isinstance(own, Box) and own.factor is not None else []
-        for factor in (*given, None, *factors):
+        for factor in (None, *given, *factors):
             if time.process_time() > end:
                 break
             try:
                 by = Box(factor, BOXES)
-                return self.proving.establish(name, by.rule_for(part), part, by.certify(self.proving, part))
+                self.proving.establish(name, by.rule_for(part), part, by.certify(self.proving, part))
+                return name
             except (StepFailed, checker.Rejected):
                 continue
-        if not isinstance(own, MeanValue) or (low := self.setting.parameters[own.variable].low) is None:
-            raise StepFailed("boxes do not show it")
-        steps = {step.name: step.by for step in self.derivation.steps}
-        start = sp.expand(difference.subs(own.variable, sp.Rational(low.numerator, low.denominator)))
-        data = {"variable": own.variable.name, "slope": f"{name}: slope"}
-        if start != 0:
-            data["start"] = f"{name}: start"
-            self.rising(data["start"], st.Exceeds(start, sp.S.Zero, says.domain), steps.get(own.start or ""), end)
-        slope = sp.diff(difference, own.variable)
-        self.rising(data["slope"], st.Exceeds(slope, sp.S.Zero, says.domain), steps[own.slope], end)
-        self.proving.establish(name, "mean-value", part, data)
+        raise StepFailed("neither slopes nor boxes show it")
+
+    def said(self, name: str | None) -> st.Exceeds | None:
+        """What a step of the derivation says, if it is such an inequality."""
+        found = next((step.says for step in self.derivation.steps if step.name == name), None)
+        return found if isinstance(found, st.Exceeds) else None
 
     def attempt(self, name: str, part: checker.Statement, rules: list[Justification]) -> None:
         """Establish a statement by the first of some rules that does."""
@@ -501,7 +522,7 @@ class Outside:
 
     def wider(self) -> Iterator[tuple[str, Values, list[str] | None]]:
         for number, sample in enumerate(self.court.setting.wider):
-            for _ in range(8):
+            for _ in range(4 if number == 0 else 1):
                 yield f"drawn from the wider setting {number + 1}", sample(self.rng), []
 
     def walks(self) -> Iterator[tuple[str, Values, list[str] | None]]:

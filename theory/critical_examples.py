@@ -192,5 +192,4 @@ def _labelled(rng: random.Random, at: CriticalPoint, minimal: bool, depth: int, 
 def setting(at: CriticalPoint, parameters: Mapping[sp.Symbol, Range], minimal: bool) -> Setting:
     """Critical points, or ``minimal`` ones."""
     hypotheses = (*at.hypotheses, *(at.minimality if minimal else ()))
-    wider = (lambda rng: example(rng, at, False),) if minimal and not at.balanced else ()
-    return Setting(parameters, hypotheses, lambda rng: example(rng, at, minimal), at.symmetric, at.definitions, wider)
+    return Setting(parameters, hypotheses, lambda rng: example(rng, at, minimal), at.symmetric, at.definitions)
