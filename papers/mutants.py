@@ -34,6 +34,7 @@ from ..theory.proof.rules import (
     MeanValue,
     Poly,
     Refutation,
+    Rewrite,
     Star,
     StepFailed,
     cofactor_json,
@@ -50,6 +51,7 @@ DRAWS, SCALAR_DRAWS = 12, 60
 # Most mutants are false: looking longer for proofs of them finds nothing.
 SECONDS = 2.0
 BOXES = box.Limits(parts=200, seconds=SECONDS)
+OPERATIONS = 60  # of an inequality that is tried on boxes: factors of longer ones take minutes
 BRIEF = 0.05  # seconds for what one or two hypotheses may make vanish at once
 SHORT = Star(limits=Limits(seconds=SECONDS, columns=800))
 GRAFTED = 20  # refuted mutants a claim on which the claim's own certificate is tried
@@ -302,7 +304,9 @@ class Court:
                 known, place = f"mutant part {i}", places[i] if i < len(places) else ""
                 says = self.says.parts[i] if isinstance(self.says, st.AllOf) else None
                 try:
-                    if isinstance(says, st.Exceeds):
+                    if isinstance(says, st.Positive | st.Nonnegative):
+                        self.cleared(known, says)
+                    elif isinstance(says, st.Exceeds):
                         known = self.rising(known, says, steps.get(place), time.process_time() + 3 * SECONDS)
                     else:
                         self.shifted(known, part, place)
@@ -360,6 +364,8 @@ class Court:
         known = next((step for step, said in self.proving.established.items() if said == part), None)
         if known is not None:
             return known
+        if isinstance(own, MeanValue) and not difference.has(own.variable):
+            raise StepFailed("it has no slope")
         if isinstance(own, MeanValue) and (low := self.setting.parameters[own.variable].low) is not None:
             steps = {step.name: step.by for step in self.derivation.steps}
             start = sp.expand(difference.subs(own.variable, sp.Rational(low.numerator, low.denominator)))
@@ -378,6 +384,8 @@ class Court:
                 return name
             except (StepFailed, checker.Rejected) as error:
                 raise StepFailed("no slope shows it") from error
+        if sp.count_ops(difference) > OPERATIONS:
+            raise StepFailed("too long for boxes")
         terms = sp.Mul.make_args(sp.factor_terms(difference)) if says.right == 0 else ()
         unclear = [each for each in terms if not each.is_positive]
         factors = [sp.Mul(*(other for other in terms if other != each)) for each in unclear if len(terms) > 1]
@@ -392,6 +400,19 @@ class Court:
             except (StepFailed, checker.Rejected):
                 continue
         raise StepFailed("neither slopes nor boxes show it")
+
+    def cleared(self, name: str, says: st.Positive | st.Nonnegative) -> None:
+        """Establish that a fraction is positive, as its numerator is."""
+        kind = type(says)
+        above, below = sp.fraction(sp.together(says.scalar))
+        if below == 1:
+            raise StepFailed("no fraction")
+        whole = sp.expand(above) / below
+        names = [f"{name}: {part}" for part in ("numerator", "fraction", "the same")]
+        self.proving.take(names[0], kind(sp.expand(above)), Poly((), seconds=BRIEF))
+        self.proving.take(names[1], kind(whole), Poly((names[0],), seconds=BRIEF))
+        self.proving.take(names[2], st.Equal(says.scalar, whole), replace(SHORT, using=()))
+        self.proving.take(name, says, Rewrite(names[1], names[2]))
 
     def said(self, name: str | None) -> st.Exceeds | None:
         """What a step of the derivation says, if it is such an inequality."""
