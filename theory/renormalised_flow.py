@@ -11,6 +11,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -24,7 +25,7 @@ from .proof.checker import Range, matrix_product
 from .proof.rules import CompletedSquare, Conjunction, Differentiate, Gram, Let, Rewrite, Shift, Square, Star
 from .proof.statement import AllOf, Equal, GradientIs, Invertible, Minimum, PositiveDefinite, PositiveSemidefinite
 from .statistics import ClassData, Rows, random_matrix
-from .symbols import C, N, frobenius_squared, ones, ones_row, p, quadratic
+from .symbols import C, N, frobenius_squared, ones, ones_row, p, product, quadratic, total
 from .tangent_projection import EPSILON
 
 
@@ -72,12 +73,14 @@ class SingularValueFlow:
         fit = sp.Trace(data.centred_means.T * data.total_covariance.inv() * data.centred_means)
         return (C - 1) / (2 * C) - fit / (2 * C**2)
 
+    @cache  # a large expression
     def gradient(self, features: Any) -> MatrixExpr:
         """K Mbar Mbar^T K (X - mu 1^T) / (C^3 N) - K Mbar (Y - 1 1^T / C) / (C^2 N), with K = Sigma_T^{-1}."""
         data = self.data(features)
         inverse, means = data.total_covariance.inv(), data.centred_means
         deviations = data.features - data.global_mean * ones_row(C * N)
-        return inverse * means * means.T * inverse * deviations / (C**3 * N) - inverse * means * self.labels / C**2
+        along = product(1 / (C**3 * N), inverse, means, means.T, inverse, deviations)
+        return total(along, product(-1 / C**2, inverse, means, self.labels))
 
     @property
     def gradient_statement(self) -> GradientIs:
@@ -124,8 +127,13 @@ class SingularValueFlow:
 
     def projection(self, velocity: MatrixExpr) -> MatrixExpr:
         """Proj(G) = G - (G R^T + R G^T) R / (2 C N)."""
-        residuals = self.residuals
-        return velocity - (velocity * residuals.T + residuals * velocity.T) * residuals / (2 * C * N)
+        normal = product(-1 / (2 * C * N), self.turned(velocity), self.residuals)
+        return total(velocity, normal)
+
+    @cache  # a large expression
+    def turned(self, velocity: MatrixExpr) -> MatrixExpr:
+        """G R^T + R G^T."""
+        return total(product(velocity, self.residuals.T), product(self.residuals, velocity.T))
 
     @property
     def structure(self) -> tuple[Hypothesis, ...]:
@@ -310,6 +318,7 @@ def snr_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
     diagonal, left, right, one_hot = DiagMatrix(snr.values), snr.left, snr.right, snr.data.one_hot
     gradient = flow.gradient(flow.features)
     moving = left * diagonal * snr.resolvent**2 * right.T * one_hot / N
+    velocity = Equal(product(sp.S.NegativeOne, flow.projection(gradient)), moving)
     return Derivation(
         "The renormalised gradient flow in the singular values of the SNR matrix",
         where,
@@ -325,7 +334,7 @@ def snr_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             ),
             Step(
                 "velocity",
-                Equal(-1 * flow.projection(gradient), moving),
+                velocity,
                 "The part along R is a symmetric matrix times R: it is normal and the projection removes it. The other "
                 "part is tangent, since Y R^T = 0. So with dw_j/dt = w_j / (N (C + w_j^2)^2) the curve "
                 "R + U diag(w(t)) V^T Y + mu 1^T solves dX/dt = -Proj grad L_LS(X); U, V, R and mu stay.",
@@ -333,7 +342,7 @@ def snr_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             ),
             Step(
                 "flow",
-                AllOf((flow.minimum, flow.gradient_statement, Equal(-1 * flow.projection(gradient), moving))),
+                AllOf((flow.minimum, flow.gradient_statement, velocity)),
                 "The loss, its gradient, and the velocity of the features.",
                 Conjunction(("least-squares loss", "gradient", "velocity")),
             ),
@@ -346,9 +355,9 @@ def unprojected_velocity(flow: SingularValueFlow) -> MatrixExpr:
 
     At Sigma_W = I the derivative of Sigma_W^{-1/2} is -1/2 of that of Sigma_W.
     """
-    gradient, residuals = flow.gradient(flow.features), flow.residuals
-    whitening = (gradient * residuals.T + residuals * gradient.T) * flow.means / (2 * C * N)
-    return whitening - gradient * flow.labels.T
+    gradient = flow.gradient(flow.features)
+    whitening = product(1 / (2 * C * N), flow.turned(gradient), flow.means)
+    return total(whitening, product(sp.S.NegativeOne, gradient, flow.labels.T))
 
 
 def _inverse_root() -> Equal:
@@ -379,7 +388,8 @@ def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
     """Step along the unprojected gradient, then whiten: each singular value moves by w / (C N (C + w^2))."""
     snr = flow.snr
     diagonal, left = DiagMatrix(snr.values), snr.left
-    gradient, residuals = flow.gradient(flow.features), flow.residuals
+    gradient, statement = flow.gradient(flow.features), unprojected_statement(flow)
+    _, inverse_root, motion = statement.parts
     normal = left * diagonal**2 * snr.resolvent**2 * left.T / (C * N)
     return Derivation(
         "The flow of unprojected gradient steps with renormalisation",
@@ -389,30 +399,27 @@ def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             *covariance_steps(flow),
             Step(
                 "inverse root",
-                _inverse_root(),
+                inverse_root,
                 "If Sigma_W = I + epsilon Q + O(epsilon^2), then I - epsilon Q / 2 whitens it up to O(epsilon^2): the "
                 "derivative of Sigma_W^{-1/2} at I is -Q/2.",
                 Star(()),
             ),
             Step(
                 "whitening",
-                Equal(
-                    (gradient * residuals.T + residuals * gradient.T) / (2 * C * N),
-                    normal,
-                ),
+                Equal(product(1 / (2 * C * N), flow.turned(gradient)), normal),
                 "The unprojected step changes Sigma_W along the part of the gradient that lies along R.",
                 Star(),
             ),
             Step(
                 "velocity",
-                _unprojected_motion(flow),
+                motion,
                 "w / (N (C + w^2)^2) from the class means and w^3 / (C N (C + w^2)^2) from the whitening add up to "
                 "w / (C N (C + w^2)).",
                 Star(),
             ),
             Step(
                 "flow",
-                unprojected_statement(flow),
+                statement,
                 "The gradient, the derivative of the inverse root, and the velocity of the SNR matrix.",
                 Conjunction(("gradient", "inverse root", "velocity")),
             ),
