@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 import sympy as sp
 from tightframe.papers import mutants, registry
 from tightframe.papers.mutants import Court, Fate
+from tightframe.papers.store import shipped_trial
 from tightframe.theory import growth
+from tightframe.theory.derivation import Setting
 from tightframe.theory.proof import checker
 from tightframe.theory.proof.mutation import Mutant, tokens
 from tightframe.theory.proof.mutation import mutants as changes
-from tightframe.theory.proof.statement import Between, Equal, Exceeds
-from tightframe.theory.symbols import C, N
+from tightframe.theory.proof.scalar_refuter import may_hold
+from tightframe.theory.proof.statement import Between, Equal, Exceeds, Increasing
+from tightframe.theory.symbols import C, N, reals
 
 IDS = [name for name, claim in registry.claims().items() if claim.derive is not None]
 TRIED = 10  # mutants a claim, about; the slow test tries all
@@ -77,6 +81,30 @@ def test_a_dropped_hypothesis_that_is_used_is_noticed() -> None:
     trials = [court.drop(index) for index in used]
     assert len(trials) == 2
     assert {trial.fate for trial in trials} == {Fate.REFUTED}
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_recorded_trials_are_of_today(name: str) -> None:
+    """No survivor, few open, each with its reason; a claim that has changed since has no record."""
+    claim = registry.find(name)
+    found = shipped_trial(name, claim.hash)
+    if found is None:
+        pytest.skip("no trial recorded")
+    counts = found["counts"]
+    assert counts[Fate.SURVIVED] == 0
+    assert counts[Fate.OPEN] <= mutants.OPEN_SHARE * sum(counts.values())
+    assert [trial["fate"] for trial in found["not_killed"]] == [Fate.OPEN] * counts[Fate.OPEN]
+    assert all(trial["detail"] for trial in found["not_killed"])
+    assert shipped_trial(name, "another hash") is None
+
+
+def test_a_constant_does_not_increase() -> None:
+    x = sp.Symbol("x", positive=True)
+    where = Setting({x: reals(0, open=True)}, (), lambda rng: {x: 1})
+    translation, _ = where.translation()
+    flat, rising = (translation.statement(Increasing(each, x)) for each in (sp.log(x) - sp.log(2 * x), sp.log(x)))
+    assert not may_hold(flat, {"x": Fraction(1)})
+    assert may_hold(rising, {"x": Fraction(1)})
 
 
 def test_every_token_is_changed() -> None:
