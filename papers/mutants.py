@@ -55,6 +55,8 @@ BOXES = box.Limits(parts=200, seconds=SECONDS)
 OPERATIONS = 60  # of an inequality that is tried on boxes: factors of longer ones take minutes
 BRIEF = 0.05  # seconds for what one or two hypotheses may make vanish at once
 SHORT = Star(limits=Limits(seconds=SECONDS, columns=800))
+POINTS = 100  # at which an inequality in scalars is evaluated
+FAR = [Fraction(x) for x in ("1/10000", "1/100", "1/2", "1", "2", "5", "30", "1000")]
 GRAFTED = 20  # refuted mutants a claim on which the claim's own certificate is tried
 WALKS = 12  # for further examples
 
@@ -176,6 +178,28 @@ class Court:
                 if (found := examples().refuting(part)) is not None:
                     sizes = {s.name: found[1].parameters[s.name] for s in self.setting.parameters}
                     return f"{found[0]} where {_where(sizes)}"
+        return next(filter(None, map(self.fails_somewhere, self.new(statement))), None)
+
+    def fails_somewhere(self, part: checker.Statement) -> str | None:
+        """Where an inequality without hypotheses fails: at small and large values in the ranges of its parameters."""
+        algebra = self.translation.algebra
+        if part.inequality is None:
+            return None
+        names = sorted(checker.names_in(part.inequality.tree) & algebra.parameters.keys())
+        if algebra.names(*(p for h in self.proving.hypotheses for p in h.polynomials())) & set(names):
+            return None
+        rng = random.Random(self.seed)
+        if not self.examples.drawn:
+            return None
+        for _ in range(POINTS):
+            point = dict(self.examples.drawn[0][1].parameters)
+            for name in names:
+                bounds = algebra.parameters[name]
+                far = rng.choice(FAR)
+                value = Fraction(-(-far // 1)) if bounds.integer else far
+                point[name] = (bounds.low or Fraction(0)) + value - (1 if bounds.integer else 0)
+            if box.fails_in(part.inequality, algebra, point):
+                return f"false where {_where({name: point[name] for name in names})}"
         return None
 
     @cached_property

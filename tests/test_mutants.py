@@ -13,6 +13,7 @@ from tightframe.papers.store import shipped_trial
 from tightframe.theory import growth
 from tightframe.theory.derivation import Setting
 from tightframe.theory.proof import checker
+from tightframe.theory.proof.certificate import statement_json
 from tightframe.theory.proof.mutation import Mutant, tokens
 from tightframe.theory.proof.mutation import mutants as changes
 from tightframe.theory.proof.scalar_refuter import may_hold
@@ -96,6 +97,36 @@ def test_recorded_trials_are_of_today(name: str) -> None:
     assert [trial["fate"] for trial in found["not_killed"]] == [Fate.OPEN] * counts[Fate.OPEN]
     assert all(trial["detail"] for trial in found["not_killed"])
     assert shipped_trial(name, "another hash") is None
+
+
+def judged(court: Court, change: str) -> Fate:
+    found = changes(court.claim.statement, court.claim.setting.definitions, tuple(court.claim.setting.parameters))
+    return court.judge(next(mutant for mutant in found if mutant.change == change)).fate
+
+
+def test_weaker_inequalities_are_theorems_too() -> None:
+    court = Court(registry.find("garrod2025/dnc-suboptimal"))
+    assert judged(court, "parts 3: left: doubled") is Fate.EQUIVALENT
+    assert judged(court, "parts 2: right: 1 dropped") is Fate.EQUIVALENT
+    assert judged(court, "parts 2: right: 1 doubled") is Fate.REFUTED
+
+
+def test_a_difference_that_a_hypothesis_makes_vanish_makes_an_equivalent() -> None:
+    """tr(E F^T) is zero if C is symmetric, which nothing says; tr(E 1 b^T) is zero."""
+    court = Court(registry.find("tightframe/general-target"))
+    assert judged(court, "parts 1: left: F dropped") is Fate.REFUTED
+    algebra, established = court.translation.algebra, court.proving.established
+    error = algebra.times(established["critical in b"].target, algebra.transpose(algebra.symbol("F")))
+    twice = checker.Statement("zero", algebra.plus(established["least"].target, algebra.trace(error)))
+    court.shifted("mutant", twice, "least")
+    assert court.proving.entries[-1]["statement"] == statement_json(twice)
+
+
+def test_a_walk_leads_to_examples_that_no_sampler_drew() -> None:
+    court = Court(registry.find("garrod2025/schatten"))  # all drawn B are symmetric
+    assert judged(court, "parts 1: left: transpose of B") is Fate.REFUTED
+    court.__dict__["further"] = court.examples
+    assert judged(court, "parts 1: left: transpose of B") is Fate.OPEN
 
 
 def test_a_constant_does_not_increase() -> None:
