@@ -412,7 +412,7 @@ class Court:
                 by = Box(factor, BOXES)
                 self.proving.establish(name, by.rule_for(part), part, by.certify(self.proving, part))
                 return name
-            except (StepFailed, checker.Rejected):
+            except (StepFailed, checker.Rejected, RecursionError):  # of sympy, in forms of boxes that were cut often
                 continue
         raise StepFailed("neither slopes nor boxes show it")
 
@@ -439,7 +439,7 @@ class Court:
         for by in rules:
             try:
                 return self.proving.establish(name, by.rule_for(part), part, by.certify(self.proving, part))
-            except (StepFailed, checker.Rejected):
+            except (StepFailed, checker.Rejected, RecursionError):
                 continue
         raise StepFailed("no rule proves it")
 
