@@ -73,7 +73,6 @@ class SingularValueFlow:
         fit = sp.Trace(data.centred_means.T * data.total_covariance.inv() * data.centred_means)
         return (C - 1) / (2 * C) - fit / (2 * C**2)
 
-    @cache  # a large expression
     def gradient(self, features: Any) -> MatrixExpr:
         """K Mbar Mbar^T K (X - mu 1^T) / (C^3 N) - K Mbar (Y - 1 1^T / C) / (C^2 N), with K = Sigma_T^{-1}."""
         data = self.data(features)
@@ -130,7 +129,6 @@ class SingularValueFlow:
         normal = product(-1 / (2 * C * N), self.turned(velocity), self.residuals)
         return total(velocity, normal)
 
-    @cache  # a large expression
     def turned(self, velocity: MatrixExpr) -> MatrixExpr:
         """G R^T + R G^T."""
         return total(product(velocity, self.residuals.T), product(self.residuals, velocity.T))
@@ -350,13 +348,20 @@ def snr_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
     )
 
 
+@cache
+def _turned_gradient(flow: SingularValueFlow) -> MatrixExpr:
+    """G R^T + R G^T for the gradient G at the features."""
+    return flow.turned(flow.gradient(flow.features))
+
+
+@cache  # large, and in many statements
 def unprojected_velocity(flow: SingularValueFlow) -> MatrixExpr:
     """Velocity of the SNR matrix Sigma_W^{-1/2} Mbar when X moves along -grad L_LS and is whitened again.
 
     At Sigma_W = I the derivative of Sigma_W^{-1/2} is -1/2 of that of Sigma_W.
     """
     gradient = flow.gradient(flow.features)
-    whitening = product(1 / (2 * C * N), flow.turned(gradient), flow.means)
+    whitening = product(1 / (2 * C * N), _turned_gradient(flow), flow.means)
     return total(whitening, product(sp.S.NegativeOne, gradient, flow.labels.T))
 
 
@@ -388,7 +393,7 @@ def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
     """Step along the unprojected gradient, then whiten: each singular value moves by w / (C N (C + w^2))."""
     snr = flow.snr
     diagonal, left = DiagMatrix(snr.values), snr.left
-    gradient, statement = flow.gradient(flow.features), unprojected_statement(flow)
+    statement = unprojected_statement(flow)
     _, inverse_root, motion = statement.parts
     normal = left * diagonal**2 * snr.resolvent**2 * left.T / (C * N)
     return Derivation(
@@ -406,7 +411,7 @@ def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             ),
             Step(
                 "whitening",
-                Equal(product(1 / (2 * C * N), flow.turned(gradient)), normal),
+                Equal(product(1 / (2 * C * N), _turned_gradient(flow)), normal),
                 "The unprojected step changes Sigma_W along the part of the gradient that lies along R.",
                 Star(),
             ),
