@@ -162,7 +162,8 @@ class Court:
             if self.confirmed(found.witness, statement):
                 return self.trial(mutant.change, Fate.REFUTED, f"false where {_where(found.witness['parameters'])}")
         shown = " and ".join(checker.render_statement(part) for part in self.new(statement))
-        tried = f"true in {len(self.examples.drawn)} examples, not proved in {SECONDS:.0f} s"
+        examples = len(self.examples.drawn) + len(self.further.drawn)
+        tried = f"true in {examples} examples, not proved in {SECONDS:.0f} s"
         return self.trial(mutant.change, Fate.OPEN, f"{tried}: {shown[:200]}")
 
     def new(self, statement: checker.Statement) -> list[checker.Statement]:
