@@ -111,7 +111,7 @@ class Outside:
             return None
         model = complete_model(self.translation, values)
         try:
-            found = None if model is None else self.walk.mended(self.rng, values, model, kept)
+            found = None if model is None else self.walk.mended(self.rng, values, model, kept, self.touched)
         except checker.Rejected:
             return None
         return found if found is not None and small(found) and in_range(self.setting, found) else None

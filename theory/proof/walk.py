@@ -128,11 +128,13 @@ class Walk:
             return None
         return -slope / square or None
 
-    def mended(self, rng: random.Random, values: Values, model: Model, kept: Sequence[str]) -> Values | None:
+    def mended(
+        self, rng: random.Random, values: Values, model: Model, kept: Sequence[str], first: Sequence[str] = ()
+    ) -> Values | None:
         """A solution near an example that is none, in which the ``kept`` symbols have their values."""
         allowed = Walk.__new__(Walk)
         allowed.__dict__ |= self.__dict__ | {"movable": [name for name in self.movable if name not in kept]}
-        chosen = allowed.some(rng)
+        chosen = allowed.some(rng, [name for name in first if name not in kept])
         unknowns = self.unknowns(chosen, model)
         rows = self.rows(unknowns, chosen, model, ())
         solution = particular(rows, unknowns.count)
