@@ -24,7 +24,8 @@ from ..theory.proof.certificate import head, statement_json
 from ..theory.proof.rules import Let
 from ..theory.proof.statement import Equal
 from . import prose, registry
-from .citation import authors, entry, link, reference
+from .bibliography import authors, entry, reference
+from .citation import link
 from .claim import Claim
 from .evidence import Evidence, Verdict, verdict_of
 from .formats import FORMATS, Block, Display, Document, Heading, Items, Paragraph, Span
