@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from . import registry
 from .claim import Paper
 from .store import write_atomically
 
@@ -71,6 +70,7 @@ def authors(paper: Paper) -> tuple[str, ...]:
     """Given names first.
 
     Examples:
+        >>> from tightframe.papers import registry
         >>> authors(registry.paper("han2022"))
         ('X. Y. Han', 'Vardan Papyan', 'David L. Donoho')
     """
@@ -91,6 +91,7 @@ def reference(paper: Paper) -> str:
     """The entry as a line of plain text.
 
     Examples:
+        >>> from tightframe.papers import registry
         >>> print(reference(registry.paper("han2022")))
         X. Y. Han, Vardan Papyan and David L. Donoho. Neural Collapse Under MSE Loss: Proximity to and Dynamics on the \
 Central Path. International Conference on Learning Representations, 2022. arXiv:2106.02073v4.
@@ -131,7 +132,8 @@ def append(path: Path, papers: Iterable[Paper]) -> tuple[str, ...]:
 
 def keys(data: bytes, path: Path) -> set[str]:
     """The keys of a bibliography, without regard to case, as BibTeX compares them."""
-    from bibtexparser.model import DuplicateBlockKeyBlock, DuplicateFieldKeyBlock, Entry as Parsed
+    from bibtexparser.model import DuplicateBlockKeyBlock, DuplicateFieldKeyBlock
+    from bibtexparser.model import Entry as Parsed
 
     library = _library(data.decode("utf-8", "surrogateescape"))
     found = {parsed.key for parsed in library.entries}

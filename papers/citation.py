@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,31 +46,35 @@ class Citation:
     where: Standing
     notation: Notation | None = None
 
-    @property
+    @cached_property
+    def renaming(self) -> dict[Any, Any]:
+        return {} if self.notation is None else renaming(self.notation, self.claim)
+
+    @cached_property
     def written(self) -> Written:
         return written(self.claim, self.notation)
 
-    @property
+    @cached_property
     def rows(self) -> tuple[str, ...]:
         """The statement, in rows."""
         return broken(self.written.statement.latex())
 
-    @property
+    @cached_property
     def definitions(self) -> tuple[str, ...]:
         """The abbreviations that the statement needs, as equations."""
         return tuple(f"{formula(name)} = {formula(meaning)}" for name, meaning in self.written.definitions.items())
 
-    @property
+    @cached_property
     def hypotheses(self) -> tuple[tuple[str, str], ...]:
         """The name of every hypothesis, and its formula."""
-        new = {} if self.notation is None else renaming(self.notation, self.claim)
+        new = self.renaming
         every = self.claim.setting.hypotheses
         return tuple((each.name, substituted(each.statement, new).latex()) for each in every)
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[tuple[str, str], ...]:
         """The letter of every parameter with its range, and what it means."""
-        new = {} if self.notation is None else renaming(self.notation, self.claim)
+        new = self.renaming
         found: list[tuple[str, str]] = []
         for parameter in self.claim.domain.parameters:
             bounds, name = parameter.range, formula(new.get(parameter.symbol, parameter.symbol))

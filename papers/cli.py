@@ -130,15 +130,27 @@ def show(
 @app.command()
 def derive(
     claim: Annotated[str, typer.Argument(help="The id of a claim, such as han2022/ls-decomposition.", metavar="ID")],
-    form: Annotated[str, typer.Option("--format", help="markdown or latex.", metavar="FORMAT")] = "markdown",
+    form: Annotated[
+        str, typer.Option("--format", help="markdown, latex, typst, html or pdf.", metavar="FORMAT")
+    ] = "markdown",
+    inputs: Annotated[
+        list[str] | None, typer.Option("--set", help="A parameter of the claim.", metavar="NAME=VALUE")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file.", metavar="FILE")] = None,
     store: StoreOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write the derivation of a claim as a document."""
-    from .documents import document
+    from .documents import document, document_pdf
+    from .prediction import settings
 
-    text = document(claim, form, _store(store))
+    values = settings(inputs or ())
+    if form == "pdf":
+        if as_json or (out is None and sys.stdout.isatty()):
+            raise InputError("a PDF goes to a file: --out FILE, without --json")
+        _write(document_pdf(claim, _store(store), values), out)
+        return
+    text = document(claim, form, _store(store), values)
     if as_json:
         text = json.dumps({"claim": claim, "format": form, "text": text}, indent=2, ensure_ascii=False) + "\n"
     _write(text, out)
@@ -193,7 +205,7 @@ def _saved(save: Callable[[], Sequence[Path]], out: Path, as_json: bool) -> str:
     return json.dumps({"written": written}, indent=2) + "\n" if as_json else f"written: {', '.join(written)}\n"
 
 
-def _write(text: str, out: Path | None) -> None:
+def _write(text: str | bytes, out: Path | None) -> None:
     """To stdout, or to a file that is there whole or not at all."""
     if out is None:
         typer.echo(text, nl=False)

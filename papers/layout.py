@@ -126,7 +126,8 @@ def broken(latex: str, line: float = LINE) -> tuple[str, ...]:
     """The formula as rows of an ``aligned`` block, each with its ``&``; one row without ``&`` if it fits on a line.
 
     Statements joined by "and" become rows with a comma at the end. Other rows begin with a condition, a relation or a
-    sign between terms, in this order of preference. Where terms are too long themselves, they are broken between factors, then inside parentheses, whose size is then fixed.
+    sign between terms, in this order of preference. Where terms are too long themselves, they are broken between
+    factors, then inside parentheses, whose size is then fixed.
 
     Examples:
         >>> broken("a = b")
@@ -250,12 +251,13 @@ def _cut(latex: str, place: str, depth: int) -> list[str]:
     for i, word in enumerate(words):
         braces += {"{": 1, "}": -1}.get(word, 0)
         outer = parentheses  # the depth at which a cut before this token would be made
-        parentheses += word == r"\left"
+        bars = before[-1] not in (r"\left", r"\right") and (word == r"\lVert") - (word == r"\rVert")
+        parentheses += (word == r"\left") + max(bars, 0)
         if braces == 0 and outer <= depth and before[-1] and _allowed(words, i, before, place):
             found.append("")
         fixed = {r"\left": r"\Bigl", r"\right": r"\Bigr"}.get(word, word)
         found[-1] += fixed if braces == 0 and parentheses <= depth else word
-        parentheses -= word == r"\right"
+        parentheses -= (word == r"\right") - min(bars, 0)
         if not word.isspace():
             before = [before[-1], word]
     return [part.strip() for part in found if part.strip()]

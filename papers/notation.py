@@ -3,14 +3,14 @@
 Papers write the same quantity with different letters: ``C`` classes or ``K``, ``N`` samples per class or in all. A map
 is a TOML file::
 
-    K = "C"                          # a symbol of the claims, as plain text, and its LaTeX
+    K = "C"  # a symbol of the claims, as plain text, and its LaTeX
     N = "n_{\\mathrm{tot}}"
-    n = ["N", "m"]                   # a product
+    n = ["N", "m"]  # a product
 
-    [dang2023]                       # only in claims of this paper
+    [dang2023]  # only in claims of this paper
     M = "L"
 
-    [quantities]                     # by meaning, whatever the letter in the claim
+    [quantities]  # by meaning, whatever the letter in the claim
     classes = "C"
     samples = ["C", "N"]
 
@@ -67,7 +67,9 @@ class Notation:
 
     name: str
     letters: Mapping[str, tuple[str, ...]]
-    papers: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict[str, Mapping[str, tuple[str, ...]]])
+    papers: Mapping[str, Mapping[str, tuple[str, ...]]] = field(
+        default_factory=dict[str, Mapping[str, tuple[str, ...]]]
+    )
     quantities: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     aside: bool = False
 
@@ -220,8 +222,9 @@ def renaming(notation: Notation, claim: Claim) -> dict[Any, Any]:
             moved[symbol] = primed
     for letter, symbol in used.items():
         if letter in _others(claim) and letter not in {_plain(latex(old)) for old in (*wanted, *known)}:
+            name = plain_name(symbol)
             raise NotationError(
-                f"{notation.name}: {plain_name(symbol)} cannot be {letter} in {claim.id}: {letter} is used there already"
+                f"{notation.name}: {name} cannot be {letter} in {claim.id}, which uses {letter} already"
             )
     new = {symbol: _expression(symbol, letters) for symbol, letters in wanted.items()}
     new |= {symbol: _expression(symbol, (letter,)) for symbol, letter in moved.items()}
@@ -231,7 +234,9 @@ def renaming(notation: Notation, claim: Claim) -> dict[Any, Any]:
 
 def _collision(notation: Notation, claim: Claim, first: Any, second: Any, letter: str) -> NotationError:
     names = f"{plain_name(first)} and {plain_name(second)}"
-    return NotationError(f"{notation.name}: {names} would both be {letter} in {claim.id}; give one of them another letter")
+    return NotationError(
+        f"{notation.name}: {names} would both be {letter} in {claim.id}; give one of them another letter"
+    )
 
 
 def _plain(letter: str) -> str:
@@ -311,7 +316,7 @@ def written(claim: Claim, notation: Notation | None = None) -> Written:
         '\\\\dot w'
     """
     definitions = needed(claim.setting.definitions, (claim.statement,))
-    new = {} if notation is None else renaming(notation, claim)
+    new = renaming(notation, claim) if notation is not None else None
     if not new:
         return Written(claim.statement, definitions)
     letters = {plain_name(old): latex(found) for old, found in new.items() if latex(old) != latex(found)}

@@ -1,4 +1,4 @@
-"""Replacing symbols in statements, for display: by letters of another notation, or by values. Nothing is decided here."""
+"""Replacing symbols in statements, for display: by letters of another notation, or by values; nothing is decided."""
 
 from __future__ import annotations
 

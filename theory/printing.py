@@ -11,6 +11,8 @@ from sympy.matrices.expressions.diagonal import DiagMatrix
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
 
+UPRIGHT = "(?:[A-Za-z]{3,}|[A-Z]{2})[0-9/]*"  # an index that is a word or an abbreviation, not a product of indices
+
 
 class _Printer(LatexPrinter):
     """Keeps matrix products in order."""
@@ -25,7 +27,7 @@ class _Printer(LatexPrinter):
         Indices that are words or abbreviations stand upright.
         """
         name = string if "\\" in string or "(" in string else str(super()._deal_with_super_sub(string, style))
-        return re.sub(r"_\{([A-Za-z]{2,}[0-9/]*)\}", r"_{\\mathrm{\1}}", name)
+        return re.sub(rf"_\{{({UPRIGHT})\}}", r"_{\\mathrm{\1}}", name)
 
     def _print_Transpose(self, expr: Any) -> str:
         return rf"{self.parenthesize(expr.arg, 100, strict=True)}^{{\top}}"
@@ -105,7 +107,7 @@ class _Printer(LatexPrinter):
         return super()._print_Sum(expr)
 
     def _print_Trace(self, expr: Any) -> str:
-        factors = [f for f in sp.MatMul.make_args(expr.arg) if f.is_Matrix]
+        factors: list[Any] = [f for f in sp.MatMul.make_args(expr.arg) if f.is_Matrix]
         if len(factors) == 2 and factors[1] in (sp.Transpose(factors[0]), sp.Transpose(factors[0]).doit()):
             scale = sp.prod([f for f in sp.MatMul.make_args(expr.arg) if not f.is_Matrix])
             front = "" if scale == 1 else self._print(scale) + " "
@@ -135,7 +137,7 @@ class _Printer(LatexPrinter):
             return f"{self._factors(above, divided=True)}/{self._factors(below, divided=True)}"
         if not below:
             return self._factors(above)
-        simple = all(f.is_Integer or f.is_integer and f.is_Symbol for f in below)
+        simple = all(f.is_Integer or (f.is_integer and f.is_Symbol) for f in below)
         beside = [f for f in above if self._beside(f) or (simple and not (f.is_Symbol or f.is_number))]
         if simple and len(beside) == len(above):  # (K - 1)/(2 K) before the rest
             beside = [f for f in beside if f is not next((f for f in above if _is_size(f)), None)]
@@ -202,7 +204,8 @@ class _Printer(LatexPrinter):
 
 def _is_number(expr: Any) -> bool:
     """Whether this is the trace of a matrix with one entry."""
-    return isinstance(expr, sp.Trace) and expr.arg.shape == (1, 1)
+    inner: Any = expr.args[0] if isinstance(expr, sp.Trace) else None
+    return inner is not None and inner.shape == (1, 1)
 
 
 def _is_size(factor: Any) -> bool:
@@ -212,7 +215,8 @@ def _is_size(factor: Any) -> bool:
 def _fraction(expr: Any) -> tuple[int, list[Any], list[Any]]:
     """The sign of a product, its factors above the line and those below it, in the order in which they are written."""
     sign, above, below = 1, list[Any](), list[Any]()
-    for factor in sp.Mul.make_args(expr):
+    factors: tuple[Any, ...] = sp.Mul.make_args(expr)
+    for factor in factors:
         if factor.is_Rational:
             sign *= -1 if factor < 0 else 1
             above += [sp.Integer(abs(factor.p))] * (abs(factor.p) != 1)
@@ -231,7 +235,7 @@ def _place_of_factor(factor: Any) -> tuple[Any, ...]:
     base = factor.base if factor.is_Pow and factor.base is not sp.E else factor
     name = base.name.lower() if base.is_Symbol else ""
     sizes = all(symbol.is_integer for symbol in factor.free_symbols)
-    if factor.is_number or base.is_number and factor.is_Pow and base is not sp.E:
+    if factor.is_number or (base.is_number and factor.is_Pow and base is not sp.E):
         place = 0 if factor.is_Rational else 1
     elif base.is_Symbol and sizes:
         place = 2
@@ -258,8 +262,8 @@ def _place_of_term(terms: list[Any]) -> Any:
     def of(term: Any) -> int:
         if term.is_number:
             return 1 if curved and not growing else 4
-        reciprocal = any(f.is_Add for f in sp.fraction(term, exact=True)[1].args) or term.is_Pow and term.exp == -1
-        loss = term.has(sp.log) or (reciprocal and not term.free_symbols <= {s for s in term.free_symbols if s.is_integer})
+        reciprocal = any(f.is_Add for f in sp.fraction(term, exact=True)[1].args) or (term.is_Pow and term.exp == -1)
+        loss = term.has(sp.log) or (reciprocal and not all(symbol.is_integer for symbol in term.free_symbols))
         return 0 if loss else 2 if growing and term.has(sp.exp) else 3
 
     return of
@@ -284,8 +288,8 @@ def _tall(text: str) -> bool:
     return any(command in text for command in (r"\frac", r"\sum"))
 
 
-def latex(expression: Any) -> str:
-    """LaTeX of a scalar or matrix expression.
+def latex(expression: Any, inline: bool = False) -> str:
+    """LaTeX of a scalar or matrix expression; fractions have a slash if it is to stand ``inline``.
 
     Examples:
         >>> n = sp.Symbol("n", integer=True, positive=True)
@@ -293,4 +297,6 @@ def latex(expression: Any) -> str:
         >>> print(latex(sp.Trace(A * A.T) / 2))
         \\frac{1}{2} \\lVert A \\rVert_F^2
     """
-    return str(_Printer({"order": "none", "mat_symbol_style": "plain"}).doprint(expression))
+    printer = _Printer({"order": "none", "mat_symbol_style": "plain"})
+    printer._inline = int(inline)
+    return str(printer.doprint(expression))

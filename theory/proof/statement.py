@@ -197,7 +197,9 @@ class Vanishing(Statement):
     variable: sp.Symbol
 
     def latex(self) -> str:
-        return rf"\lim_{{{latex(self.variable)} \to \infty}} {latex(self.expression)} = 0"
+        body = latex(self.expression)
+        body = rf"\left({body}\right)" if self.expression.is_Add or body.startswith("-") else body
+        return rf"\lim_{{{latex(self.variable)} \to \infty}} {body} = 0"
 
 
 @dataclass(frozen=True)
@@ -311,7 +313,8 @@ class EqualShares(Equalisation):
 
     def latex(self) -> str:
         name, count = latex(self.variable), latex(self.count)
-        each, other = (latex(self.quantity.xreplace({self.variable: sp.Symbol(f"{name}_{i}")})) for i in "ji")
+        indexed = (self.quantity.xreplace({self.variable: sp.Symbol(f"{name}_{i}")}) for i in "ji")
+        each, other = (latex(expr, inline=True) for expr in indexed)
         return (
             rf"\left(\frac{{\min {name}}}{{\max {name}}}\right)^{{{self.power}}} \le ({count}) "
             rf"\frac{{{each}}}{{\sum_{{i=1}}^{{{count}}} {other}}} \le "
@@ -336,9 +339,9 @@ class Decay(Growth):
         base = latex(self.coefficient / sp.Symbol("t", positive=True))
         power = str(sp.Rational(self.power, self.exponent))
         each = latex(self.quantity.xreplace({self.variable: sp.Symbol(f"{self.variable.name}_j")}))
-        front = "" if self.limit == 1 else latex(self.limit)
+        front = "" if self.limit == 1 else f"{latex(self.limit)} "
         rate = latex(self.rate.xreplace({self.variable: sp.Symbol(f"{self.variable.name}_j")}))
         return (
             rf"\sum_{{j=1}}^{{{latex(self.count)}}} {each} \;\sim\; "
-            rf"{front} \left({latex(self.count)}\right) \left({base}\right)^{{{power}}},\quad \dot {name}_j = {rate}".lstrip()
+            rf"{front}\left({latex(self.count)}\right) \left({base}\right)^{{{power}}},\quad \dot {name}_j = {rate}"
         )
