@@ -98,15 +98,16 @@ class Citation:
 
 def latex(citation: Citation) -> str:
     """The equation with its label, after comments that say what stands behind it; ``amsmath`` is needed."""
+    comments = "".join(f"% {line}\n" for line in citation.trail())
+    mark = rf"\label{{{label(citation.claim)}}}"
+    return f"{comments}{cite_command(citation.claim)}\n{latex_formulas(citation, mark)}"
+
+
+def latex_formulas(citation: Citation, mark: str) -> str:
+    """The equation, labelled by ``mark``, and the abbreviations that it needs."""
     rows = citation.rows
     body = rows[0] if len(rows) == 1 else "\\begin{split}\n" + " \\\\\n".join(rows) + "\n\\end{split}"
-    lines = [
-        *(f"% {line}" for line in citation.trail()),
-        cite_command(citation.claim),
-        rf"\begin{{equation}}\label{{{label(citation.claim)}}}",
-        body,
-        r"\end{equation}",
-    ]
+    lines = [rf"\begin{{equation}}{mark}", body, r"\end{equation}"]
     if citation.definitions:
         lines += ["where", r"\begin{align*}", " \\\\\n".join(block(citation.definitions)), r"\end{align*}"]
     return "\n".join(lines) + "\n"
