@@ -52,10 +52,10 @@ verify: core
 	@$(BIN)/tightframe verify $(ARGS)
 
 test: dev
-	@$(BIN)/pytest -n $(JOBS) $(ARGS) --pyargs $(PACKAGES) tests/
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS) --pyargs $(PACKAGES) tests/
 
 test-full: dev
-	@$(BIN)/pytest -n $(JOBS) -m "" $(ARGS) --pyargs $(PACKAGES) tests/
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m "" $(ARGS) --pyargs $(PACKAGES) tests/
 
 lint: dev
 	@$(BIN)/ruff check

@@ -78,8 +78,8 @@ def numerical_rank(values: Tensor, rtol: float = RTOL, atol: float = ATOL) -> Te
     return ((values > rtol * largest) & (largest > atol)).sum(dim=-1)
 
 
-def paired(classes: int) -> Tensor:
-    """The paired direction (K, K): blocks ((1, -1), (-1, 1)) on the diagonal, and a last entry 1 if K is odd.
+def paired(classes: int, single: float = 1.0) -> Tensor:
+    """The paired direction (K, K): blocks ((1, -1), (-1, 1)) on the diagonal, and a last entry `single` if K is odd.
 
     Garrod & Keating 2025, proof of Theorem 1.
 
@@ -89,7 +89,7 @@ def paired(classes: int) -> Tensor:
     """
     check_size("classes", classes, least=2)
     pair = torch.tensor([[1.0, -1.0], [-1.0, 1.0]], dtype=torch.float64)
-    return torch.block_diag(*[pair] * (classes // 2), *[torch.ones(1, 1, dtype=torch.float64)] * (classes % 2))
+    return torch.block_diag(*[pair] * (classes // 2), *[single * torch.ones(1, 1, dtype=torch.float64)] * (classes % 2))
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from ..theory.printing import latex as formula
 from . import conversion, registry
 from .bibliography import SOFTWARE, bibtex, reference
 from .claim import Claim
-from .layout import block, broken
+from .layout import block, broken, fills_a_page
 from .notation import Notation, Written, renaming, written
 from .store import Store, write_atomically
 from .substitution import substituted
@@ -108,6 +108,10 @@ def latex_formulas(citation: Citation, mark: str) -> str:
     rows = citation.rows
     body = rows[0] if len(rows) == 1 else "\\begin{split}\n" + " \\\\\n".join(rows) + "\n\\end{split}"
     lines = [rf"\begin{{equation}}{mark}", body, r"\end{equation}"]
+    if fills_a_page(rows):
+        first, *rest = rows
+        body = " \\\\\n".join((f"{first} {mark}".rstrip(), *(rf"{row} \notag" for row in rest)))
+        lines = [r"\begingroup\allowdisplaybreaks", r"\begin{align}", body, r"\end{align}", r"\endgroup"]
     if citation.definitions:
         lines += ["where", r"\begin{align*}", " \\\\\n".join(block(citation.definitions)), r"\end{align*}"]
     return "\n".join(lines) + "\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -50,6 +49,10 @@ EXPERIMENTS = {
     "minority-collapse": "dang2023.phase_diagram",
     "dang2023-synthetic": "dang2023.synthetic",
     "garrod2025-figure1": "garrod2025.figure1",
+    "garrod2025-figure2": "garrod2025.figure2",
+    "garrod2025-rank": "garrod2025.rank",
+    "hessian-spectrum": "garrod2025.hessian_spectrum",
+    "flatness": "garrod2025.flatness",
     "optimality-map": "garrod2025.optimality_map",
 }
 
@@ -115,16 +118,5 @@ def save(experiment: Experiment, numbers: Numbers, folder: Path) -> list[Path]:
             buffer = io.BytesIO()
             drawn.savefig(buffer, format=suffix, metadata=dict.fromkeys(keys))
             paths.append(folder / f"{experiment.name}.{suffix}")
-            _write_bytes(paths[-1], buffer.getvalue())
+            write_atomically(paths[-1], buffer.getvalue())
     return paths
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)

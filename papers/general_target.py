@@ -8,7 +8,7 @@ from typing import Any
 
 from ..theory import deep_linear, global_minima
 from ..theory.critical_values import CriticalPoint
-from ..theory.symbols import integers
+from ..theory.symbols import POSITIVE, integers
 from .claim import Claim
 from .dang2023.critical_points import ENOUGH, class_counts
 from .dang2023.deep import (
@@ -17,7 +17,6 @@ from .dang2023.deep import (
     LAYERS,
     MINIMAL,
     OPTIMAL,
-    POSITIVE,
     READING,
     SIZES,
     STARTS,
@@ -86,7 +85,7 @@ def simulate(values: Mapping[str, Any], seed: int) -> Comparison:
     squares, vectors = np.linalg.eigh(target @ target.T)
     squares = np.where(squares > 1e-12 * squares.max(), squares, 0.0)
     square = rng.choice([each for each in squares.tolist() if each > 0])
-    decays = near_threshold(square, samples, values["M"], 10 ** rng.uniform(-1.5, 0.2), seed)
+    decays = near_threshold(square, samples, values["M"], 10 ** rng.uniform(-1.5, 0.2), random.Random(seed))
     rows = tuple(map(tuple, encoding.tolist()))
     model = DeepLinearUFM(counts, 2 * values["K"], values["M"], decays, bias=bias, encoding=rows)
     found = minimisation.global_minimum(model, seed, starts=STARTS, sizes=SIZES)

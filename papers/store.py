@@ -29,15 +29,15 @@ def default_folder() -> Path:
     return Path(os.environ.get("TIGHTFRAME_STORE") or Path(platformdirs.user_cache_dir("tightframe")) / "evidence")
 
 
-def write_atomically(path: Path, text: str | bytes) -> None:
-    """Write to a temporary name beside the file, then rename: a reader sees the old file or the new one."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write text (UTF-8) or bytes beside the file, then rename: a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(text.encode() if isinstance(text, str) else text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+            file.write(content.encode() if isinstance(content, str) else content)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -206,7 +206,7 @@ def problems(draw: st.DrawFn) -> tuple[tuple[int, ...], int, Decays, bool]:
     ratio = draw(st.sampled_from([0.05, 0.3, 0.9, 0.99, 1.01, 1.1, 1.5]))
     squares = [each for each in deep_linear.one_hot(counts, bias=bias) if each > 1e-9]
     square = float(draw(st.sampled_from(squares)))
-    decays = deep.near_threshold(square, sum(counts), depth, ratio, draw(st.integers(0, 99)))
+    decays = deep.near_threshold(square, sum(counts), depth, ratio, random.Random(draw(st.integers(0, 99))))
     return counts, len(counts) - bias + draw(st.integers(0, 3)), decays, bias
 
 

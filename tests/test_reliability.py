@@ -36,14 +36,18 @@ def run(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]
     return code, captured.out, captured.err
 
 
-def verify_in_a_process(folder: Path, *names: str) -> subprocess.Popen[str]:
+def in_a_process(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tightframe.papers.cli", "verify", *names, "--store", str(folder), "--json"],
+        [sys.executable, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,  # a signal for it alone
     )
+
+
+def verify_in_a_process(folder: Path, *names: str) -> subprocess.Popen[str]:
+    return in_a_process("-m", "tightframe.papers.cli", "verify", *names, "--store", str(folder), "--json")
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -317,11 +321,30 @@ def test_two_runs_on_one_store(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+STOPPABLE = """
+import pathlib, sys, time
+from tightframe.papers import cli, verification
+
+right = verification.prove
+
+def waits(claim, seed):
+    if claim.id != {second!r}:
+        return right(claim, seed)
+    pathlib.Path({marker!r}).touch()
+    time.sleep(120)
+
+verification.prove = waits
+sys.exit(cli.main(["verify", {first!r}, {second!r}, "--store", {folder!r}, "--json"]))
+"""
+
+
 def stopped_in_the_second_claim(folder: Path, sent: signal.Signals) -> tuple[int, str, str]:
-    """A run over a quick and a slow claim, stopped as soon as the quick one is stored."""
-    process = verify_in_a_process(folder, CLAIM, SLOW)
+    """A run over two claims, the second of which takes for ever, stopped in it."""
+    marker = folder / "second"
+    code = STOPPABLE.format(first=CLAIM, second=SLOW, marker=str(marker), folder=str(folder))
+    process = in_a_process("-c", code)
     deadline = time.monotonic() + 60
-    while len(list(folder.glob("*.json"))) < 2 and time.monotonic() < deadline:
+    while not marker.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(sent)
     out, err = process.communicate(timeout=60)

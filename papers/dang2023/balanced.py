@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...theory import deep_linear, global_minima
 from ...theory.critical_values import CriticalPoint
 from ...theory.rounding import decimal_string
-from ...theory.symbols import integers
+from ...theory.symbols import POSITIVE, integers
 from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..evidence import Comparison, Kind, Verdict
@@ -22,7 +22,6 @@ from .deep import (
     LAYERS,
     MINIMAL,
     OPTIMAL,
-    POSITIVE,
     READING,
     SIZES,
     STARTS,
@@ -92,7 +91,7 @@ def searched(values: Mapping[str, Any], each: int, ratio: float, seed: int, bias
     from ...numerics.deep_linear import DeepLinearUFM
 
     counts = (each,) * values["K"]
-    decays = near_threshold(each, sum(counts), values["M"], ratio, seed)
+    decays = near_threshold(each, sum(counts), values["M"], ratio, random.Random(seed))
     model = DeepLinearUFM(counts, values["K"] - bias + seed % 3, values["M"], decays, bias=bias)
     found = minimisation.global_minimum(model, seed, starts=STARTS, sizes=SIZES)
     squares = (each,) * (values["K"] - bias)

@@ -14,6 +14,8 @@ from ..domain import Domain, Parameter
 from ..evidence import Comparison, Kind, Verdict
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ...numerics.deep_linear import DeepLinearUFM, Factors
 
 VERSION = "2301.00437v5"
@@ -48,6 +50,14 @@ features_setting = features.setting(FEATURES_DOMAIN.ranges)
 
 
 # ---- simulation
+GRAMS = ("WW^T", "Hbar^T Hbar", "W Hbar")
+
+
+def grams(product: Tensor, means: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """W W^T, Hbar^T Hbar and W Hbar, of W (..., K, d) and Hbar (..., d, K)."""
+    return product @ product.mT, means.mT @ means, product @ means
+
+
 def class_counts(classes: int, samples: int, seed: int) -> tuple[int, ...]:
     """Random class sizes, none of them zero."""
     cuts = sorted(random.Random(seed).sample(range(1, samples), classes - 1))

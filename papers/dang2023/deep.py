@@ -9,14 +9,13 @@ from typing import Any
 
 from ...theory import critical_values, deep_linear, global_minima, scalar_problem, symbols
 from ...theory.critical_values import CriticalPoint
-from ...theory.symbols import integers, reals
+from ...theory.symbols import POSITIVE, integers, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..evidence import Comparison, Kind, Verdict
 from ..prediction import Input, Prediction, to_float
-from .critical_points import CLASSES, ENOUGH, SAMPLES, VERSION, class_counts
+from .critical_points import CLASSES, ENOUGH, SAMPLES, VERSION, class_counts, grams
 
-POSITIVE = reals(0, open=True)
 CLASS_SIZES = Input("n", integers(1), "class sizes", many=True)
 FEATURE_DECAY = Input("lam_H", POSITIVE, "decay of the features")
 WEIGHT_DECAYS = Input("lam_W", POSITIVE, "decays of the layers", many=True)
@@ -115,9 +114,8 @@ lengths_setting = lengths.setting(LENGTHS_DOMAIN.ranges)
 STARTS, SIZES = 24, (0.03, 30.0)
 
 
-def near_threshold(square: float, samples: int, depth: int, ratio: float, seed: int) -> tuple[float, ...]:
+def near_threshold(square: float, samples: int, depth: int, ratio: float, rng: random.Random) -> tuple[float, ...]:
     """Unequal decays for which b = ``ratio`` beta_M where the target has this squared singular value."""
-    rng = random.Random(seed)
     slope = scalar_problem.threshold(depth) * ratio
     product = (slope * square / (depth * samples)) ** depth / samples
     spread = [10 ** rng.uniform(-0.3, 0.3) for _ in range(depth + 1)]
@@ -130,7 +128,7 @@ def example(values: Mapping[str, Any], seed: int) -> tuple[tuple[int, ...], tupl
     rng = random.Random(seed)
     counts = class_counts(values["K"], values["N"], seed)
     ratio = 10 ** rng.uniform(-1.5, 0.2)
-    return counts, near_threshold(rng.choice(counts), values["N"], values["M"], ratio, seed)
+    return counts, near_threshold(rng.choice(counts), values["N"], values["M"], ratio, random.Random(seed))
 
 
 def searched(counts: tuple[int, ...], decays: tuple[float, ...], seed: int) -> Any:
@@ -162,9 +160,10 @@ def simulate_lengths(values: Mapping[str, Any], seed: int) -> Comparison:
     weights, means = best.product, best.features
     ridge = sum(counts) * decays[-1]
     units = ridge, 1 / ridge, 1.0
-    matrices = (weights @ weights.mT, means.mT @ means, weights @ means)
     rows = deep_linear.lengths(predicted.p, sum(counts), decays[-1])
-    measured = [x / unit for matrix, unit in zip(matrices, units, strict=True) for x in matrix.flatten().tolist()]
+    measured = [
+        x / unit for matrix, unit in zip(grams(weights, means), units, strict=True) for x in matrix.flatten().tolist()
+    ]
     theoretical = [x / unit for row, unit in zip(rows, units, strict=True) for x in np.diag(row).ravel().tolist()]
     clear = bool((abs(predicted.b / edge - 1) > 0.02).all()) if values["M"] > 1 else True
     scale = max(1.0, *map(abs, theoretical))

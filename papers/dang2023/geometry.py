@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...theory import bottleneck, critical_values, deep_linear, layerwise, scalar_problem
-from ...theory.symbols import integers, reals
+from ...theory.symbols import POSITIVE, integers, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..evidence import Comparison, Kind, Verdict
 from ..prediction import Input, Prediction
 from .critical_points import VERSION
-from .deep import CLASS_SIZES, EXISTS, FEATURE_DECAY, LAYERS, POSITIVE, WEIGHT_DECAYS, evaluated, layer_decays
+from .deep import CLASS_SIZES, EXISTS, FEATURE_DECAY, LAYERS, WEIGHT_DECAYS, evaluated, layer_decays, near_threshold
 
 CLASSES = Parameter(bottleneck.K, integers(2), "number of classes", sampled_to=4)
 PER_CLASS = Parameter(bottleneck.n, integers(1), "samples per class", sampled_to=4)
@@ -73,14 +73,6 @@ chain_setting = chain.setting(CHAIN_DOMAIN.ranges)
 
 
 # ---- simulation
-def decays_at(slope: float, classes: int, samples: int, depth: int, rng: random.Random) -> tuple[float, ...]:
-    """Unequal decays (lam_1, ..., lam_M, lam_H) for which b is the slope, for balanced classes, N samples in all."""
-    product = (slope / (depth * classes)) ** depth / samples
-    spread = [10 ** rng.uniform(-0.3, 0.3) for _ in range(depth + 1)]
-    shift = (product / math.prod(spread)) ** (1 / (depth + 1))
-    return tuple(shift * each for each in spread)
-
-
 def widths_with(narrow: int, classes: int, depth: int, rng: random.Random) -> tuple[int, ...]:
     """One layer, any of them, has the narrow width."""
     position = rng.randrange(depth)
@@ -97,7 +89,7 @@ def simulate_coexistence(values: Mapping[str, Any], seed: int) -> Comparison:
 
     rng, depth, classes = random.Random(seed), values["M"], values["K"]
     bias, samples = rng.random() < 0.5, classes * values["n"]
-    decays = decays_at(scalar_problem.threshold(depth), classes, samples, depth, rng)
+    decays = near_threshold(values["n"], samples, depth, 1.0, rng)
     widths = widths_with(values["d"], classes, depth, rng)
     model = DeepLinearUFM((values["n"],) * classes, widths, depth, decays, bias=bias)
     found = minimisation.global_minimum(model, seed, starts=8, sizes=(0.05, 2.0))  # which end at all ranks
@@ -119,8 +111,9 @@ def simulate_layers(values: Mapping[str, Any], seed: int) -> Comparison:
 
     rng, classes = random.Random(seed), values["K"]
     depth, bias, samples = rng.randint(1, 4), rng.random() < 0.5, classes * values["n"]
-    slope = scalar_problem.threshold(depth) * rng.uniform(0.1, 0.9)
-    decays = decays_at(slope, classes, samples, depth, rng)
+    ratio = rng.uniform(0.1, 0.9)
+    slope = scalar_problem.threshold(depth) * ratio
+    decays = near_threshold(values["n"], samples, depth, ratio, rng)
     model = DeepLinearUFM((values["n"],) * classes, 2 * classes, depth, decays, bias=bias)
     found = minimisation.global_minimum(model, seed, starts=12)
     root = float(scalar_problem.minimiser(slope, depth).value)
@@ -155,8 +148,7 @@ def simulate_narrow(values: Mapping[str, Any], seed: int) -> Comparison:
     if case == "imbalanced":
         counts = tuple(sorted(rng.sample(range(2, 5 + classes), classes), reverse=True))
     samples, bias = sum(counts), case == "bias"
-    slope = scalar_problem.threshold(depth) * rng.uniform(0.1, 0.9)
-    decays = decays_at(slope, classes, samples, depth, rng)
+    decays = near_threshold(samples / classes, samples, depth, rng.uniform(0.1, 0.9), rng)
     model = DeepLinearUFM(counts, widths_with(narrow, classes, depth, rng), depth, decays, bias=bias)
     found = minimisation.global_minimum(model, seed, starts=16)
     best, ridge = found.value.best, samples * decays[-1]

@@ -10,15 +10,15 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...theory.symbols import integers, reals
+from ...theory.symbols import POSITIVE, integers
 from ..drawing import ASYMPTOTE, CIRCLE, CROSS, LINE, STYLE, Style, colours, frame, key
 from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, echo
+from .critical_points import GRAMS, grams
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from torch import Tensor
 
 TOLERANCE = 1e-12  # of the scaled gradient norm at which a start has converged
 MOST_CLASSES = 8  # that are drawn at random
@@ -27,19 +27,11 @@ MOST_RUNS = 10**6  # starts, of all configurations
 SHAPES = ("balanced", "two sizes", "geometric", "independent")
 
 
-GRAMS = ("WW^T", "Hbar^T Hbar", "W Hbar")
-
-
 def require_wide(width: int, classes: int) -> None:
     """ValueError for a width below K, of which other claims speak."""
     if width < classes:
         expected = f"expected at least the number of classes, {classes}, got {width}"
         raise ValueError(f"d: {expected}; narrow layers are in dang2023/bottleneck")
-
-
-def grams(product: Tensor, means: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """W W^T, Hbar^T Hbar and W Hbar, of W (..., K, d) and Hbar (..., d, K)."""
-    return product @ product.mT, means.mT @ means, product @ means
 
 
 def sizes(number: int, seed: int) -> list[tuple[int, ...]]:
@@ -303,7 +295,6 @@ def _draw_transition(panel: Axes, rows: Rows) -> None:
     key(panel, ("predicted", LINE), ("measured", SMALL), (r"$b_k = \beta_M$", ASYMPTOTE), ("collapsed", CROSS))
 
 
-POSITIVE = reals(0, open=True)
 EXPERIMENT = Experiment(
     "imbalanced-lengths",
     "Lengths of minima of dang2023 for many class sizes and decays beside their closed form",

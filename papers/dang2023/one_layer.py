@@ -19,7 +19,7 @@ from ...theory.symbols import integers, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..evidence import Comparison, Kind, Verdict
-from .critical_points import CLASSES, ENOUGH, SAMPLES, VERSION, class_counts
+from .critical_points import CLASSES, ENOUGH, SAMPLES, VERSION, class_counts, grams
 from .deep import LENGTHS_PREDICTION
 
 if TYPE_CHECKING:
@@ -84,8 +84,9 @@ def simulate_lengths(values: Mapping[str, Any], seed: int) -> Comparison:
     weights, means, converged = minimum(counts, values["d"], decays, seed)
     predicted = deep_linear.lengths(deep_linear.minimum(counts, sum(counts), decays).p, sum(counts), decays[1])
     units = values["tau"], 1 / values["tau"], 1.0
-    found = (weights @ weights.mT, means.mT @ means, weights @ means)
-    measured = [x / unit for matrix, unit in zip(found, units, strict=True) for x in matrix.flatten().tolist()]
+    measured = [
+        x / unit for matrix, unit in zip(grams(weights, means), units, strict=True) for x in matrix.flatten().tolist()
+    ]
     theoretical = [x / unit for row, unit in zip(predicted, units, strict=True) for x in np.diag(row).ravel().tolist()]
     return Comparison(measured, theoretical, 1e-6, converged=converged)
 

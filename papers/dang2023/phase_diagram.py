@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...theory.symbols import integers, reals
+from ...theory.symbols import POSITIVE, integers
 from ..drawing import COLOURS, STYLE, Style, frame
 from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, echo, to_float
@@ -251,7 +251,6 @@ def _legend(drawn: Figure, numbers: Numbers, height: float) -> None:
     )
 
 
-POSITIVE = reals(0, open=True)
 EXPERIMENT = Experiment(
     "minority-collapse",
     "Which classes of dang2023 are alive at the minimum, over size and decay, beside the predicted thresholds",

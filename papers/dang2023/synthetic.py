@@ -10,11 +10,12 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...theory.symbols import integers, reals
+from ...theory.symbols import POSITIVE, integers, reals
 from ..drawing import ASYMPTOTE, LINE, STYLE, Style, colours, frame, key
 from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, echo, to_float
-from .lengths import GRAMS, grams, require_wide
+from .critical_points import GRAMS, grams
+from .lengths import require_wide
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -248,7 +249,6 @@ def _draw(panel: Axes, numbers: Numbers, name: str) -> None:
     key(panel, *entries, columns=3)
 
 
-POSITIVE = reals(0, open=True)
 EXPERIMENT = Experiment(
     "dang2023-synthetic",
     "The synthetic experiment of dang2023: collapse along gradient descent, beside the predicted matrices",

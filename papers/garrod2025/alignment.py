@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...theory import alignment, balance, low_rank, schatten
-from ...theory.symbols import integers, n, reals
+from ...theory.symbols import POSITIVE, integers, n
 from ..claim import Claim
 from ..dang2023.critical_points import critical_point
 from ..domain import Domain, Parameter
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 RANK = 1e-12  # of the largest singular value
 VERSION = "2410.23169v2"
 SCHATTEN = ("variational form of the Schatten quasi-norm",)
-POSITIVE = reals(0, open=True)
 
 CLASSES = Parameter(balance.K, integers(2), "number of classes", sampled_to=5)
 SIZE = Parameter(n, integers(1), "samples a class", sampled_to=4)

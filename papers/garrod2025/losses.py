@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ...theory import critical_scale, logit_scale, low_rank, optimality
 from ...theory.scalar_problem import fraction, rounded_all
-from ...theory.symbols import integers
+from ...theory.symbols import POSITIVE, integers
 from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..evidence import Comparison, Kind, Verdict
 from ..prediction import Input, Prediction, to_float
-from .alignment import CLASSES, DIMENSION, POSITIVE, SIZE, VERSION, WIDE, balanced_factors, model_of
+from .alignment import CLASSES, DIMENSION, SIZE, VERSION, WIDE, balanced_factors, model_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,10 +118,15 @@ INPUTS = (K_INPUT, L_INPUT, N_INPUT, LAM_INPUT)
 MOST_CLASSES, MOST_LAYERS = 10**9, 10**6
 
 
-def scaled(structure: logit_scale.Structure, values: Mapping[str, Any]) -> logit_scale.Scaled:
+def check_size(values: Mapping[str, Any]) -> None:
+    """ValueError beyond the classes and layers for which ball arithmetic was tried."""
     for name, most in (("K", MOST_CLASSES), ("L", MOST_LAYERS)):
         if values[name] > most:
             raise ValueError(f"{name}: expected at most {most}, got {values[name]}")
+
+
+def scaled(structure: logit_scale.Structure, values: Mapping[str, Any]) -> logit_scale.Scaled:
+    check_size(values)
     return logit_scale.Scaled(structure, values["L"], values["n"], values["lam"])
 
 
@@ -157,10 +163,8 @@ def exact_or(scale: Any) -> Any:
 def predict_loss(structure: logit_scale.Structure, name: str, values: Mapping[str, Any], digits: int | None) -> Any:
     loss = scaled(structure, values)
     if name in values:
-        from ...theory.scalar_problem import ball
-
         at = values[name]
-        return numbers({"loss": lambda bits: loss.loss(ball(at)), name: lambda bits: at}, digits)
+        return numbers({"loss": lambda bits: loss.loss(logit_scale.ball(at)), name: lambda bits: at}, digits)
     return numbers({"loss": lambda bits: loss.best(bits)[1], name: lambda bits: exact_or(loss.best(bits)[0])}, digits)
 
 
@@ -191,9 +195,7 @@ def predict_pairs_scale(values: Mapping[str, Any], digits: int | None) -> dict[s
 def predict_suboptimal(values: Mapping[str, Any], digits: int | None) -> dict[str, Any]:
     """The decision, which rests on certified comparison whatever the digits."""
     classes, depth, per_class = values["K"], values["L"], values["n"]
-    for name, most in (("K", MOST_CLASSES), ("L", MOST_LAYERS)):
-        if values[name] > most:
-            raise ValueError(f"{name}: expected at most {most}, got {values[name]}")
+    check_size(values)
     if "lam" in values:
         found = optimality.decide(classes, depth, per_class, values["lam"])
         return {"suboptimal": found.suboptimal, "witness_rank": found.rank, "witness": found.witness}
@@ -221,17 +223,6 @@ def simplex_logits(classes: int) -> Tensor:
     return torch.eye(classes, dtype=torch.float64) - 1 / classes
 
 
-def paired_logits(classes: int, single: float = 1.0) -> Tensor:
-    import torch
-
-    logits = torch.eye(classes, dtype=torch.float64)
-    for i in range(0, classes - 1, 2):
-        logits[i, i + 1] = logits[i + 1, i] = -1.0
-    if classes % 2:
-        logits[-1, -1] = single
-    return logits
-
-
 def simulate_simplex(values: Mapping[str, Any], seed: int) -> Comparison:
     """The objective of the model at explicit factors beside the formula."""
     classes, depth, per_class, scale = values["K"], values["L"], values["n"], values["alpha"]
@@ -243,11 +234,13 @@ def simulate_simplex(values: Mapping[str, Any], seed: int) -> Comparison:
 
 
 def simulate_pairs(values: Mapping[str, Any], seed: int) -> Comparison:
+    from ...numerics.low_rank import paired
+
     depth, per_class, scale = values["L"], values["n"], values["beta"]
     classes = 2 * values["m"] + values["delta"]
     single = Fraction(values["gamma"]) / Fraction(scale)
     model = model_of(classes, per_class, values["d"], depth, values["lambda"])
-    point = balanced_factors(scale * paired_logits(classes, float(single)), per_class, values["d"], depth, seed)
+    point = balanced_factors(scale * paired(classes, float(single)), per_class, values["d"], depth, seed)
     structure = logit_scale.pairs(classes, single=single) if classes > 2 else logit_scale.pairs(classes)
     formula = logit_scale.Scaled(structure, depth, per_class, Fraction(values["lambda"]))
     theoretical = float(formula.loss(logit_scale.ball(Fraction(scale))))
@@ -274,8 +267,6 @@ def relative_gradient(logits: Tensor, depth: int, per_class: int, decay: float, 
 
 def simulate_simplex_scale(values: Mapping[str, Any], seed: int) -> Comparison:
     """At the lam of the formula the gradient of the whole model vanishes at neural collapse."""
-    import math
-
     classes, depth, per_class = values["K"], values["L"], 1 + seed % 4
     scale = min(values["alpha"], 6.0)
     decay = scale ** ((depth - 1) / (depth + 1)) / (math.exp(scale) + classes - 1) / per_class ** (1 / (depth + 1))
@@ -284,7 +275,7 @@ def simulate_simplex_scale(values: Mapping[str, Any], seed: int) -> Comparison:
 
 def simulate_pairs_scale(values: Mapping[str, Any], seed: int) -> Comparison:
     """At the lam of the formula the gradient of the whole model vanishes at the paired structure, K = 2m."""
-    import math
+    from ...numerics.low_rank import paired
 
     classes, depth, per_class = 2 * values["m"], values["L"], 1 + seed % 4
     scale = min(math.log1p(values["x"]), 6.0)
@@ -292,16 +283,16 @@ def simulate_pairs_scale(values: Mapping[str, Any], seed: int) -> Comparison:
     mean = (2 + (classes - 2) * power) / (power**2 + (classes - 2) * power + 1)
     root, half = 1 / (depth + 1), values["m"]
     decay = scale ** ((depth - 1) * root) * mean / (half * 4**root * per_class**root)
-    return Comparison([relative_gradient(scale * paired_logits(classes), depth, per_class, decay, seed)], [0.0], 1e-9)
+    return Comparison([relative_gradient(scale * paired(classes), depth, per_class, decay, seed)], [0.0], 1e-9)
 
 
 def simulate_single(values: Mapping[str, Any], seed: int) -> Comparison:
     """Norm of the gradient of the model at pairs and a single class beside the entry, at any scale, depth and decay."""
-    import math
+    from ...numerics.low_rank import paired
 
     classes, depth, per_class = 3 + 2 * (values["K"] % 2), 1 + seed % 3, values["n"]
     scale = min(values["s"], 6.0)
-    norm, _ = gradient_at(scale * paired_logits(classes), depth, per_class, values["lambda"], seed)
+    norm, _ = gradient_at(scale * paired(classes), depth, per_class, values["lambda"], seed)
     features = (scale * per_class**0.5) ** (depth / (depth + 1)) / per_class**0.5
     return Comparison([norm], [features / (math.exp(scale) + classes - 1) / classes], 1e-12)
 
