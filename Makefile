@@ -3,11 +3,8 @@
 #   make lint     ruff and the type checker                      make test-full  the slow tests too
 #   make bench    the benchmarks                                 make readme     the README's table of claims
 #   make clean    removes what was built                         make certificates  papers/certificates/
-<<<<<<< HEAD
 #   make mutants  papers/certificates/mutants/, an hour
-=======
 #   make golden   tests/golden/, to be read before it is committed
->>>>>>> origin/main
 
 PYTHON ?= python3
 JOBS ?= 2
@@ -44,11 +41,7 @@ if [ ! -x $(BIN)/tightframe ] || [ "$$key" != "$$(cat .venv/installed-$(1) 2>/de
 fi
 endef
 
-<<<<<<< HEAD
-.PHONY: core dev verify test test-full lint readme certificates mutants bench clean
-=======
-.PHONY: core dev verify test test-full lint readme certificates golden bench clean
->>>>>>> origin/main
+.PHONY: core dev verify test test-full lint readme certificates mutants golden bench clean
 
 core:
 	$(call install,core,)
@@ -76,13 +69,11 @@ readme: core
 certificates: core
 	@$(BIN)/tightframe verify --certificates papers/certificates $(ARGS)
 
-<<<<<<< HEAD
 mutants: core
 	@$(BIN)/tightframe verify --mutants --certificates papers/certificates $(ARGS)
-=======
+
 golden: dev
 	@TIGHTFRAME_GOLDEN=1 $(BIN)/pytest -n $(JOBS) -k as_they_were tests/test_citation.py tests/test_documents.py $(ARGS)
->>>>>>> origin/main
 
 bench: core
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
