@@ -130,15 +130,27 @@ def show(
 @app.command()
 def derive(
     claim: Annotated[str, typer.Argument(help="The id of a claim, such as han2022/ls-decomposition.", metavar="ID")],
-    form: Annotated[str, typer.Option("--format", help="markdown or latex.", metavar="FORMAT")] = "markdown",
+    form: Annotated[
+        str, typer.Option("--format", help="markdown, latex, typst, html or pdf.", metavar="FORMAT")
+    ] = "markdown",
+    inputs: Annotated[
+        list[str] | None, typer.Option("--set", help="A parameter of the claim.", metavar="NAME=VALUE")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file.", metavar="FILE")] = None,
     store: StoreOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write the derivation of a claim as a document."""
-    from .documents import document
+    from .documents import document, document_pdf
+    from .prediction import settings
 
-    text = document(claim, form, _store(store))
+    values = settings(inputs or ())
+    if form == "pdf":
+        if as_json or (out is None and sys.stdout.isatty()):
+            raise InputError("a PDF goes to a file: --out FILE, without --json")
+        _write(document_pdf(claim, _store(store), values), out)
+        return
+    text = document(claim, form, _store(store), values)
     if as_json:
         text = json.dumps({"claim": claim, "format": form, "text": text}, indent=2, ensure_ascii=False) + "\n"
     _write(text, out)
@@ -146,18 +158,54 @@ def derive(
 
 @app.command()
 def cite(
-    ids: Annotated[list[str], typer.Argument(help="Claims.", metavar="ID...")],
-    form: Annotated[str, typer.Option("--format", help="latex, bibtex, markdown or json.", metavar="FORMAT")] = "latex",
+    ids: Annotated[list[str] | None, typer.Argument(help="Claims.", metavar="ID...")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All claims.")] = False,
+    form: Annotated[
+        str, typer.Option("--format", help="latex, typst, markdown, bibtex or json.", metavar="FORMAT")
+    ] = "latex",
+    notation: Annotated[
+        str | None, typer.Option("--notation", help="A paper's notation, or a TOML file.", metavar="NAME")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write a file a claim there, and tightframe.sty.", metavar="DIR")
+    ] = None,
+    bib: Annotated[
+        Path | None, typer.Option("--bib", help="Append the entries that this file lacks.", metavar="FILE")
+    ] = None,
     store: StoreOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Cite claims: equations with labels, references, and what the evidence is."""
-    from .citation import cite as citations
+    from . import bibliography, citation, registry
+    from .notation import load
 
-    _write(citations(ids, "json" if as_json else form, _store(store)), None)
+    names = list(registry.claims()) if every else list(ids or ())
+    if not names:
+        raise InputError("Missing argument 'ID...': name claims, or cite --all")
+    letters = None if notation is None else load(notation)
+    form = "json" if as_json and out is None else form
+    if out is None:
+        text = citation.cite(names, form, _store(store), letters)
+    else:
+        text = _saved(lambda: citation.save(names, out, form, _store(store), letters), out, as_json)
+    if bib is not None:
+        papers = [registry.paper(key) for key in dict.fromkeys(registry.find(name).paper for name in names)]
+        try:
+            bibliography.append(bib, papers)
+        except OSError as error:
+            raise InputError(f"cannot write {bib} ({error.strerror})") from None
+    typer.echo(text, nl=False)
 
 
-def _write(text: str, out: Path | None) -> None:
+def _saved(save: Callable[[], Sequence[Path]], out: Path, as_json: bool) -> str:
+    try:
+        written = [str(path) for path in save()]
+    except OSError as error:
+        raise InputError(f"cannot write to {out} ({error.strerror})") from None
+    return json.dumps({"written": written}, indent=2) + "\n" if as_json else f"written: {', '.join(written)}\n"
+
+
+def _write(text: str | bytes, out: Path | None) -> None:
     """To stdout, or to a file that is there whole or not at all."""
     if out is None:
         typer.echo(text, nl=False)
@@ -237,12 +285,14 @@ def verify(
     ids: Annotated[list[str] | None, typer.Argument(help="Claims; all if none is given.", metavar="[ID]...")] = None,
     paper: Annotated[str | None, typer.Option(help="Only claims of this paper.", metavar="KEY")] = None,
     full: Annotated[bool, typer.Option("--full/--quick", help="Ten times as many sampled examples.")] = False,
-    recheck: Annotated[bool, typer.Option("--recheck", help="Only replay the shipped certificates.")] = False,
+    recheck: Annotated[bool, typer.Option("--recheck", help="Only replay, or show, what is shipped.")] = False,
     mutants: Annotated[bool, typer.Option("--mutants", help="Try claims changed in one token.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of all sampling.", min=0)] = 0,
     jobs: Annotated[int, typer.Option("-j", "--jobs", help="Processes.", min=1)] = 1,
     store: StoreOption = None,
-    certificates: Annotated[Path | None, typer.Option(help="Also write the certificates there.", metavar="DIR")] = None,
+    certificates: Annotated[
+        Path | None, typer.Option(help="Also write the certificates, or trials, there.", metavar="DIR")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Gather evidence for claims from both sides and print the table of verdicts."""
@@ -253,10 +303,10 @@ def verify(
         names += [claim.id for claim in registry.paper(paper).claims if claim.id not in names]
     names = list(dict.fromkeys(names)) or list(registry.claims())
     if recheck:
-        raise typer.Exit(_recheck(names, as_json))
+        raise typer.Exit((_recorded_mutants if mutants else _recheck)(names, as_json))
     if mutants:
         derived = [name for name in names if name in (ids or ()) or registry.find(name).derive is not None]
-        raise typer.Exit(_mutants(derived, seed, jobs, as_json))
+        raise typer.Exit(_mutants(derived, seed, jobs, as_json, certificates))
     results, failure = _gather(names, full, seed, jobs, _store(store).folder)
     if certificates is not None:
         _write_certificates(results, certificates)
@@ -342,20 +392,34 @@ def _result_json(result: Standing) -> dict[str, Any]:
 
 
 def _write_certificates(results: Sequence[Standing], folder: Path) -> None:
-    from .store import write_atomically
 
     for result in results:
         if result.certificate is not None:
             text = json.dumps(result.certificate, separators=(",", ":"), sort_keys=True)
-            try:
-                write_atomically(folder / f"{result.claim}.json", text + "\n")
-            except OSError as error:
-                raise InputError(f"cannot write certificates to {folder} ({error.strerror})") from None
+            _write(text + "\n", folder / f"{result.claim}.json")
 
 
-def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool) -> int:
+def _recorded_mutants(names: Sequence[str], as_json: bool) -> int:
+    """The figures of trials that came with the package."""
+    from . import registry
+    from .display import mutant_table
+    from .store import shipped_trial
+
+    derived = [registry.find(name) for name in names if registry.find(name).derive is not None]
+    found = [(claim.id, shipped_trial(claim.id, claim.hash)) for claim in derived]
+    if as_json:
+        _print_json([data for _, data in found if data is not None])
+    else:
+        _print_table(mutant_table([data for _, data in found if data is not None]))
+    for name in (name for name, data in found if data is None):
+        print(f"tightframe: {name} has no recorded trial of its mutants", file=sys.stderr)
+    return 0
+
+
+def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool, folder: Path | None) -> int:
     from . import registry
     from .mutants import OPEN_SHARE, Tally, tally
+    from .store import trial_path
     from .verification import WorkerEnded
 
     tried = [name for name in names if registry.find(name).derive is not None]
@@ -366,6 +430,8 @@ def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool) -> int:
         try:
             for result in tally(tried, seed=seed, jobs=jobs):
                 found.append(result)
+                if folder is not None:
+                    _write(json.dumps(result.record(), indent=1) + "\n", trial_path(result.claim, folder))
                 advance(result.claim)
         except KeyboardInterrupt:
             print("tightframe: interrupted; finished trials follow", file=sys.stderr)
@@ -376,7 +442,7 @@ def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool) -> int:
     else:
         from .display import mutant_table
 
-        _print_table(mutant_table(found))
+        _print_table(mutant_table([result.json() for result in found]))
         for result in found:
             for trial in result.json()["not_killed"]:
                 typer.echo(f"{trial['fate']}: {result.claim}: {trial['change']}: {trial['detail']}")

@@ -354,18 +354,22 @@ def _turned_gradient(flow: SingularValueFlow) -> MatrixExpr:
     return flow.turned(flow.gradient(flow.features))
 
 
-@cache  # large, and in many statements
-def unprojected_velocity(flow: SingularValueFlow) -> MatrixExpr:
-    """Velocity of the SNR matrix Sigma_W^{-1/2} Mbar when X moves along -grad L_LS and is whitened again.
+def snr_velocity(flow: SingularValueFlow, gradient: MatrixExpr, turned: MatrixExpr) -> MatrixExpr:
+    """Velocity of the SNR matrix Sigma_W^{-1/2} Mbar when X moves along -G and is whitened again, of G and turned G.
 
     At Sigma_W = I the derivative of Sigma_W^{-1/2} is -1/2 of that of Sigma_W.
     """
-    gradient = flow.gradient(flow.features)
-    whitening = product(1 / (2 * C * N), _turned_gradient(flow), flow.means)
+    whitening = product(1 / (2 * C * N), turned, flow.means)
     return total(whitening, product(sp.S.NegativeOne, gradient, flow.labels.T))
 
 
-def _inverse_root() -> Equal:
+@cache  # large, and in many statements
+def unprojected_velocity(flow: SingularValueFlow) -> MatrixExpr:
+    """The same for the gradient G of L_LS, written out."""
+    return snr_velocity(flow, flow.gradient(flow.features), _turned_gradient(flow))
+
+
+def inverse_root() -> Equal:
     """(I - epsilon Q / 2) (I + epsilon Q + epsilon^2 Z) (I - epsilon Q / 2) is I up to epsilon^2."""
     change, second, identity = sp.MatrixSymbol("Q", p, p), sp.MatrixSymbol("Z", p, p), sp.Identity(p)
     half = identity - EPSILON * change / 2
@@ -378,23 +382,17 @@ def _inverse_root() -> Equal:
     )
 
 
-def _unprojected_motion(flow: SingularValueFlow) -> Equal:
+def unprojected_motion(flow: SingularValueFlow, velocity: MatrixExpr) -> Equal:
+    """The velocity of the SNR matrix is U diag(w) (C I + diag(w)^2)^{-1} V^T / (C N)."""
     snr = flow.snr
-    moving = snr.left * DiagMatrix(snr.values) * snr.resolvent * snr.right.T / (C * N)
-    return Equal(unprojected_velocity(flow), moving)
-
-
-def unprojected_statement(flow: SingularValueFlow) -> AllOf:
-    """The gradient, the derivative -Q/2 of the inverse root at I, and the velocity of the SNR matrix."""
-    return AllOf((flow.gradient_statement, _inverse_root(), _unprojected_motion(flow)))
+    return Equal(velocity, snr.left * DiagMatrix(snr.values) * snr.resolvent * snr.right.T / (C * N))
 
 
 def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
     """Step along the unprojected gradient, then whiten: each singular value moves by w / (C N (C + w^2))."""
     snr = flow.snr
     diagonal, left = DiagMatrix(snr.values), snr.left
-    statement = unprojected_statement(flow)
-    _, inverse_root, motion = statement.parts
+    root, motion = inverse_root(), unprojected_motion(flow, unprojected_velocity(flow))
     normal = left * diagonal**2 * snr.resolvent**2 * left.T / (C * N)
     return Derivation(
         "The flow of unprojected gradient steps with renormalisation",
@@ -404,7 +402,7 @@ def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             *covariance_steps(flow),
             Step(
                 "inverse root",
-                inverse_root,
+                root,
                 "If Sigma_W = I + epsilon Q + O(epsilon^2), then I - epsilon Q / 2 whitens it up to O(epsilon^2): the "
                 "derivative of Sigma_W^{-1/2} at I is -Q/2.",
                 Star(()),
@@ -424,7 +422,7 @@ def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             ),
             Step(
                 "flow",
-                statement,
+                AllOf((flow.gradient_statement, root, motion)),
                 "The gradient, the derivative of the inverse root, and the velocity of the SNR matrix.",
                 Conjunction(("gradient", "inverse root", "velocity")),
             ),
