@@ -45,6 +45,19 @@ def colours(count: int) -> list[Any]:
     return [mpl.colormaps["viridis"](0.9 * j / (count - 1)) for j in range(count)]
 
 
+def scientific(number: float, digits: int = 3) -> str:
+    """A number in a formula: 0.002, 10^{-5}, 2.5 \\times 10^{-7}.
+
+    Examples:
+        >>> scientific(0.002), scientific(1e-5)
+        ('0.002', '10^{-5}')
+    """
+    mantissa, _, power = f"{number:.{digits}g}".partition("e")
+    if not power:
+        return mantissa
+    return ("" if mantissa == "1" else rf"{mantissa} \times ") + f"10^{{{int(power)}}}"
+
+
 def frame(panel: Axes, letter: str) -> None:
     """The letter of a panel, and its grid."""
     panel.grid(visible=True, which="major", linewidth=0.3, color="0.85")

@@ -10,7 +10,7 @@ from ...theory import depth, one_layer_collapse
 from ...theory.symbols import integers, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
-from ..drawing import CIRCLE, STYLE, colours
+from ..drawing import ASYMPTOTE, CIRCLE, STYLE, Style, colours, key
 from ..evidence import Comparison, Kind, Verdict
 from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, Prediction, Values, echo
@@ -299,31 +299,35 @@ def summary(numbers: Numbers) -> list[str]:
     return [*lines, "? the search did not converge; bound: of sigma_3/sigma_1, proved for minima"]
 
 
+FLOOR = 1e-12  # drawn for what is smaller
+
+
 def figure(numbers: Numbers) -> Figure:
     """Normalised singular values against L, beside the bound of the third."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     rows = [row for row in numbers["rows"] if row["regime"] == "weak" and row["certain"]]
+    shown = min(4, numbers["inputs"]["K"] - 1)
     with mpl.rc_context(dict(STYLE)):
-        drawn = Figure(figsize=(3.6, 2.7), layout="constrained")
+        drawn = Figure(figsize=(4.2, 2.9), layout="constrained")
         panel = drawn.subplots()
         depths = [row["L"] for row in rows]
-        for i, colour in enumerate(colours(min(4, numbers["inputs"]["K"] - 1))):
+        entries: list[tuple[str, Style]] = []
+        for i, colour in enumerate(colours(shown)):
             sizes = [row["singular_values"][i] / row["singular_values"][0] if row["rank"] else 0.0 for row in rows]
-            panel.plot(
-                depths,
-                [max(size, 1e-12) for size in sizes],
-                color=colour,
-                label=rf"$\sigma_{i + 1}/\sigma_1$",
-                **CIRCLE,
-            )
-        panel.plot(
-            depths, [row["third_over_first"] for row in rows], color="0.4", label=r"bound of $\sigma_3/\sigma_1$"
-        )
+            style = CIRCLE | {"color": colour, "markersize": 9.0 - 2.0 * i}  # rings, as values are often equal
+            panel.plot(depths, [max(size, FLOOR) for size in sizes], **style)
+            entries.append((rf"$\sigma_{i + 1}/\sigma_1$", style))
+        panel.plot(depths, [row["third_over_first"] for row in rows], **ASYMPTOTE)
+        panel.axhline(FLOOR, color="0.6", linewidth=0.5)
+        panel.annotate("zero", (1.0, FLOOR), (3, 3), xycoords=("axes fraction", "data"), textcoords="offset points")
         panel.set_yscale("log")
-        panel.set_xlabel("$L$")
-        panel.legend()
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.set_xlabel("number of weight matrices $L$")
+        panel.set_ylabel(r"$\sigma_i / \sigma_1$ of the least loss found")
+        key(panel, *entries, (r"proved bound of $\sigma_3/\sigma_1$", ASYMPTOTE), columns=3)
     return drawn
 
 

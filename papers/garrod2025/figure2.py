@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ...theory.symbols import integers, reals
-from ..drawing import COLOURS, STYLE
+from ..drawing import COLOURS, STYLE, scientific
 from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, Values, echo, to_float
 from . import descents
@@ -149,8 +149,7 @@ def _number(number: float) -> str:
     inverse = round(1 / number)
     if inverse > 1 and abs(inverse * number - 1) < 1e-12:
         return f"1/{inverse}"
-    mantissa, _, exponent = f"{number:.3g}".partition("e")
-    return rf"{mantissa} \times 10^{{{int(exponent)}}}" if exponent else mantissa
+    return scientific(number)
 
 
 def _draw(panel: Axes, positions: Sequence[float], cells: Sequence[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from ...theory import depth, imbalance, one_layer_collapse
 from ...theory.symbols import integers
 from ..claim import Claim
 from ..domain import Domain, Parameter
-from ..drawing import CIRCLE, STYLE, colours
+from ..drawing import CIRCLE, STYLE, Style, colours, frame, key, scientific
 from ..evidence import Comparison, Kind, Verdict
 from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, Prediction, Values, echo, to_float
@@ -256,23 +256,30 @@ def figure(numbers: Numbers) -> Figure:
     """Loss of the simplex-encoded labels over the least found, and the rank of that, against L."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     rows = [row for row in numbers["rows"] if row["certain"]]
     decays = sorted({row["lam"] for row in rows}, reverse=True)
     with mpl.rc_context(dict(STYLE)):
-        drawn = Figure(figsize=(6.0, 2.6), layout="constrained")
+        drawn = Figure(figsize=(6.4, 2.8), layout="constrained")
         left, right = drawn.subplots(1, 2)
-        for decay, colour in zip(decays, colours(len(decays)), strict=True):
+        entries: list[tuple[str, Style]] = []
+        for number, (decay, colour) in enumerate(zip(decays, colours(len(decays)), strict=True)):
             chosen = [row for row in rows if row["lam"] == decay]
             depths = [row["L"] for row in chosen]
-            label = rf"$\lambda = {decay:g}$"
-            left.plot(depths, [row["sel"] / row["loss"] for row in chosen], color=colour, label=label, **CIRCLE)
-            right.plot(depths, [row["rank"] for row in chosen], color=colour, label=label, **CIRCLE)
-        left.set_ylabel("simplex-encoded over least found")
-        right.set_ylabel("rank of the least found")
-        for panel in (left, right):
-            panel.set_xlabel("$L$")
-        left.legend()
+            style = CIRCLE | {"color": colour, "markersize": max(9.0 - 2.5 * number, 3.0)}  # rings: values are equal
+            left.plot(depths, [row["sel"] / row["loss"] for row in chosen], **style)
+            right.plot(depths, [row["rank"] for row in chosen], **style)
+            entries.append((rf"$\lambda = {scientific(decay)}$", style | {"markersize": 4.0}))
+        left.set_ylabel("simplex-encoded labels / least loss found")
+        right.set_ylabel("rank of the least loss found")
+        right.set_ylim(0, numbers["inputs"]["K"])
+        right.yaxis.set_major_locator(MaxNLocator(integer=True))
+        for panel, letter in ((left, "a"), (right, "b")):
+            frame(panel, letter)
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+            panel.set_xlabel("number of weight matrices $L$")
+        key(left, *entries, columns=3)
     return drawn
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...theory.symbols import integers, reals
-from ..drawing import ASYMPTOTE, CIRCLE, COLOURS, CROSS, LINE, MARKER, STYLE, Style, colours, frame, key
+from ..drawing import ASYMPTOTE, CIRCLE, COLOURS, CROSS, LINE, MARKER, STYLE, Style, colours, frame, key, scientific
 from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, to_float
 
@@ -306,8 +306,7 @@ def _draw_collapse(panel: Axes, numbers: Numbers) -> None:
     after = [x for x in t if not wrong or x > wrong[-1][0]]
     zero = ""  # which has no place on a logarithmic axis
     if after:
-        digits, _, power = f"{after[0]:.2g}".partition("e")
-        zero = f" (0 from $t={digits}" + (rf"\cdot 10^{{{int(power)}}}$)" if power else "$)")
+        zero = f" (0 from $t={scientific(after[0], 2)}$)"
     panel.set_ylabel("metrics of collapse")
     key(
         panel,
