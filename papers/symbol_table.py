@@ -1,0 +1,114 @@
+"""The symbols of a claim by the names that a manuscript gives them: what the reader of formulas knows, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy as sp
+from sympy.matrices.expressions.matexpr import MatrixExpr
+
+from ..theory.printing import latex
+from ..theory.proof import statement as st
+from .claim import Claim
+from .latex_tokens import Unreadable, spelled
+
+Name = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SymbolTable:
+    """Names, as canonical tokens, with what they stand for.
+
+    ``vectors`` are names of the entries of a vector, without their index; ``members`` those of one of several
+    solutions, which stand for the solution; ``rates`` are names of derivatives in time. ``ambiguous`` names stand for
+    several objects of the claim, so that a formula with one of them is not read. ``functions`` says which of exp,
+    Derivative the claim has, where the letters e and d could also be symbols.
+    """
+
+    symbols: Mapping[Name, Any]
+    vectors: Mapping[Name, sp.MatrixSymbol] = field(default_factory=dict[Name, sp.MatrixSymbol])
+    members: Mapping[Name, sp.Symbol] = field(default_factory=dict[Name, sp.Symbol])
+    rates: Mapping[Name, sp.Symbol] = field(default_factory=dict[Name, sp.Symbol])
+    ambiguous: frozenset[Name] = frozenset()
+    functions: frozenset[str] = frozenset()
+
+    @property
+    def longest(self) -> int:
+        """The number of tokens of the longest name."""
+        return max(map(len, (*self.symbols, *self.rates, *self.ambiguous)), default=0)
+
+
+def parts(statement: st.Statement) -> tuple[st.Statement, ...]:
+    """The statement as a list of what it says."""
+    if isinstance(statement, st.AllOf):
+        return tuple(part for inner in statement.parts for part in parts(inner))
+    return (statement,)
+
+
+def objects(claim: Claim) -> list[Any]:
+    """Every symbol that the claim declares or uses, abbreviations and what they are made of included."""
+    found: dict[Any, None] = dict.fromkeys(claim.setting.parameters)
+    for expression in claim.statement.expressions():
+        found |= dict.fromkeys(_symbols(expression))
+    for name, meaning in claim.setting.definitions.items():
+        found |= dict.fromkeys((name, *_symbols(meaning)))
+    return list(found)
+
+
+def _symbols(expression: Any) -> list[Any]:
+    bound = {limits[0] for total in expression.atoms(sp.Sum) for limits in total.limits}
+    names = expression.atoms(sp.MatrixSymbol, sp.Symbol)
+    return sorted((symbol for symbol in names if symbol not in bound), key=sp.default_sort_key)
+
+
+def table(claim: Claim, names: Mapping[str, str] | None = None) -> SymbolTable:
+    """The table of a claim; ``names`` maps names as the claim prints them to the manuscript's own.
+
+    Examples:
+        >>> from tightframe.papers import registry
+        >>> ("\\\\tilde", "{", "W", "}") in table(registry.find("han2022/ls-classifier")).symbols
+        True
+    """
+    names = names or {}
+    symbols: dict[Name, Any] = {}
+    ambiguous: set[Name] = set()
+    vectors: dict[Name, sp.MatrixSymbol] = {}
+
+    def printed(expression: Any) -> str:
+        own = latex(expression)
+        return names.get(own, own)
+
+    def enter(name: str, symbol: Any) -> None:
+        key = spelled(name)
+        if symbols.setdefault(key, symbol) != symbol:
+            ambiguous.add(key)
+
+    for symbol in objects(claim):
+        enter(printed(symbol), symbol)
+        if isinstance(symbol, MatrixExpr) and symbol.shape[1] == 1:
+            with suppress(Unreadable):  # a name with an index of its own has no entries
+                entry = spelled(latex(symbol[0, 0]))  # the printer knows how entries are called
+                if entry[-4:] == ("_", "{", "1", "}"):
+                    vectors[entry[:-4]] = symbol
+    members: dict[Name, sp.Symbol] = {}
+    rates: dict[Name, sp.Symbol] = {}
+    for part in parts(claim.statement):
+        if isinstance(part, st.FirstIntegral):
+            name = printed(part.variable)
+            rates[spelled(rf"\dot {name}")] = part.variable
+            rates[spelled(rf"\dot {name}_j")] = part.variable
+            members[spelled(name)] = part.variable
+            for letter in ("a", "t") if not isinstance(part, st.Decay) else ("t",):
+                key = spelled(letter)
+                if key not in symbols:
+                    symbols[key] = sp.Symbol(letter, positive=True)
+            symbols.setdefault(spelled(f"{name}(t)"), part.variable)
+    expressions = claim.statement.expressions()
+    found = {
+        kind.__name__ for kind in (sp.exp, sp.Derivative) if any(expression.has(kind) for expression in expressions)
+    }
+    return SymbolTable(symbols, vectors, members, rates, frozenset(ambiguous), frozenset(found))
+
