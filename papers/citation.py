@@ -2,121 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-from ..theory.abbreviations import needed
 from ..theory.printing import latex as formula
-from . import registry
-from .claim import Claim, Paper
+from . import conversion, registry
+from .bibliography import SOFTWARE, bibtex, reference
+from .claim import Claim
 from .layout import block, broken
-from .store import Store
+from .notation import Notation, Written, renaming, written
+from .store import Store, write_atomically
+from .substitution import substituted
 from .verification import Standing, standing
 
-SOFTWARE = "tightframe"  # the key of our own claims: citing one cites this software
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A BibTeX entry: ``article``, key, fields in their order."""
-
-    kind: str
-    key: str
-    fields: dict[str, str]
-
-    def text(self) -> str:
-        widest = max(map(len, self.fields), default=0)
-        body = ",\n".join(f"  {name:<{widest}} = {{{value}}}" for name, value in self.fields.items())
-        return f"@{self.kind}{{{self.key},\n{body}\n}}\n"
-
-
-def entry(bibtex: str) -> Entry:
-    """Read one BibTeX entry whose values stand in braces.
-
-    Raises:
-        ValueError: for anything else.
-
-    Examples:
-        >>> entry("@misc{key, title = {On {MSE} loss}, year = {2022}}").fields
-        {'title': 'On {MSE} loss', 'year': '2022'}
-    """
-    opening = re.match(r"\s*@(\w+)\s*\{\s*([^\s,{}]+)\s*,", bibtex)
-    if opening is None:
-        raise ValueError("not a BibTeX entry")
-    fields: dict[str, str] = {}
-    at = opening.end()
-    while (field := re.compile(r"\s*(\w+)\s*=\s*\{").match(bibtex, at)) is not None:
-        depth, at = 1, field.end()
-        while depth:
-            if at >= len(bibtex):
-                raise ValueError(f"the value of {field[1]} does not end")
-            depth += {"{": 1, "}": -1}.get(bibtex[at], 0)
-            at += 1
-        fields[field[1].lower()] = " ".join(bibtex[field.end() : at - 1].split())
-        comma = re.compile(r"\s*,").match(bibtex, at)
-        at = comma.end() if comma else at
-    if bibtex[at:].strip() != "}":
-        raise ValueError("expected fields of the form name = {value} and a closing brace")
-    return Entry(opening[1], opening[2], fields)
-
-
-def bibtex(paper: Paper) -> str:
-    """The entry of a paper; that of this software with its version."""
-    if paper.key != SOFTWARE:
-        return paper.bibtex
-    own = entry(paper.bibtex)
-    return Entry(own.kind, own.key, own.fields | {"note": f"Version {version(SOFTWARE)}"}).text()
-
-
-def authors(paper: Paper) -> tuple[str, ...]:
-    """Given names first.
-
-    Examples:
-        >>> authors(registry.paper("han2022"))
-        ('X. Y. Han', 'Vardan Papyan', 'David L. Donoho')
-    """
-    people = entry(paper.bibtex).fields.get("author", "")
-    found: list[str] = []
-    for person in re.split(r"\s+and\s+", people):
-        family, comma, given = person.partition(", ")
-        found.append(f"{given} {family}" if comma else person)
-    return tuple(re.sub(r"[{}]", "", name) for name in found)
-
-
-def reference(paper: Paper) -> str:
-    """The entry as a line of plain text.
-
-    Examples:
-        >>> print(reference(registry.paper("han2022")))
-        X. Y. Han, Vardan Papyan and David L. Donoho. Neural Collapse Under MSE Loss: Proximity to and Dynamics on the \
-Central Path. International Conference on Learning Representations, 2022. arXiv:2106.02073v4.
-    """
-    fields = {name: re.sub(r"[{}]", "", value) for name, value in entry(bibtex(paper)).fields.items()}
-    *others, last = authors(paper)
-    people = f"{', '.join(others)} and {last}" if others else last
-    venue = fields.get("booktitle") or fields.get("journal") or fields.get("publisher") or ""
-    when = ", ".join(part for part in (venue, fields.get("year", "")) if part)
-    eprint = f"arXiv:{fields['eprint']}" if "eprint" in fields else ""
-    parts = (people, fields.get("title", paper.title), when, eprint, fields.get("note", ""))
-    return " ".join(f"{part}." for part in parts if part)
+TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 def label(claim: Claim) -> str:
-    """The LaTeX label of the claim's equation."""
+    """The label of the claim's equation, in LaTeX and in Typst."""
     return f"tf:{claim.paper}.{claim.slug}"
 
 
 def cite_command(claim: Claim) -> str:
     return rf"\cite[{claim.locator}]{{{claim.paper}}}" if claim.locator else rf"\cite{{{claim.paper}}}"
-
-
-def abbreviations(claim: Claim) -> tuple[str, ...]:
-    """The definitions that the statement needs, as equations."""
-    found = needed(claim.setting.definitions, (claim.statement,))
-    return tuple(f"{formula(name)} = {formula(meaning)}" for name, meaning in found.items())
 
 
 def link(claim: Claim) -> str:
@@ -126,34 +38,106 @@ def link(claim: Claim) -> str:
     return f"corrects {claim.corrects}" if claim.corrects else ""
 
 
-def latex(claim: Claim, where: Standing) -> str:
-    """The equation with its label, after a line that says what stands behind it; ``amsmath`` is needed."""
-    about = ", ".join(part for part in (claim.title, link(claim)) if part)
-    rows = broken(claim.statement_latex())
+@dataclass(frozen=True)
+class Citation:
+    """A claim as it is cited: where it stands, and its formulas in the writer's notation."""
+
+    claim: Claim
+    where: Standing
+    notation: Notation | None = None
+
+    @cached_property
+    def renaming(self) -> dict[Any, Any]:
+        return {} if self.notation is None else renaming(self.notation, self.claim)
+
+    @cached_property
+    def written(self) -> Written:
+        return written(self.claim, self.notation)
+
+    @cached_property
+    def rows(self) -> tuple[str, ...]:
+        """The statement, in rows."""
+        return broken(self.written.statement.latex())
+
+    @cached_property
+    def definitions(self) -> tuple[str, ...]:
+        """The abbreviations that the statement needs, as equations."""
+        return tuple(f"{formula(name)} = {formula(meaning)}" for name, meaning in self.written.definitions.items())
+
+    @cached_property
+    def hypotheses(self) -> tuple[tuple[str, str], ...]:
+        """The name of every hypothesis, and its formula."""
+        new = self.renaming
+        every = self.claim.setting.hypotheses
+        return tuple((each.name, substituted(each.statement, new).latex()) for each in every)
+
+    @cached_property
+    def parameters(self) -> tuple[tuple[str, str], ...]:
+        """The letter of every parameter with its range, and what it means."""
+        new = self.renaming
+        found: list[tuple[str, str]] = []
+        for parameter in self.claim.domain.parameters:
+            bounds, name = parameter.range, formula(new.get(parameter.symbol, parameter.symbol))
+            low = "" if bounds.low is None else f" {'>' if bounds.open else chr(92) + 'ge'} {bounds.low}"
+            found.append((name + low, parameter.says))
+        return tuple(found)
+
+    def trail(self) -> Iterator[str]:
+        """What stands behind the equation, line by line: for comments."""
+        claim = self.claim
+        yield f"tightframe {version(SOFTWARE)}: {claim.id}, hash {claim.hash}, {self.where.verdict_text()}"
+        yield ", ".join(part for part in (claim.title, link(claim)) if part)
+        if self.notation is not None:
+            changes = ", ".join(f"{new} for {old}" for old, new in self.written.renamed.items())
+            yield f"notation {self.notation.name}: {changes or 'nothing to rename'}"
+        yield from (f"  {says}: {letter}" for letter, says in self.parameters)
+        yield from (f"  if {name}: {says}" for name, says in self.hypotheses)
+        if claim.beyond:
+            yield f"  left to simulation: {claim.beyond}"
+
+
+def latex(citation: Citation) -> str:
+    """The equation with its label, after comments that say what stands behind it; ``amsmath`` is needed."""
+    rows = citation.rows
     body = rows[0] if len(rows) == 1 else "\\begin{split}\n" + " \\\\\n".join(rows) + "\n\\end{split}"
     lines = [
-        f"% tightframe {version(SOFTWARE)}: {claim.id}, hash {claim.hash}, {where.verdict_text()}",
-        f"% {about}",
-        cite_command(claim),
-        rf"\begin{{equation}}\label{{{label(claim)}}}",
+        *(f"% {line}" for line in citation.trail()),
+        cite_command(citation.claim),
+        rf"\begin{{equation}}\label{{{label(citation.claim)}}}",
         body,
         r"\end{equation}",
     ]
-    shorthand = abbreviations(claim)
-    if shorthand:
-        lines += ["where", r"\begin{align*}", " \\\\\n".join(block(shorthand)), r"\end{align*}"]
+    if citation.definitions:
+        lines += ["where", r"\begin{align*}", " \\\\\n".join(block(citation.definitions)), r"\end{align*}"]
     return "\n".join(lines) + "\n"
 
 
-def markdown(claim: Claim, where: Standing) -> str:
+def typst(citation: Citation) -> str:
+    """The same for Typst: a labelled equation, which a document that numbers its equations can refer to."""
+    claim = citation.claim
+    supplement = f"[{claim.locator}]" if claim.locator else ""
+    lines = [
+        *(f"// {line}" for line in citation.trail()),
+        f"@{claim.paper}{supplement}",
+        f"$ {conversion.typst_rows(citation.rows)} $ <{label(claim)}>",
+    ]
+    if citation.definitions:
+        lines += ["where", f"$ {conversion.typst_rows(block(citation.definitions))} $"]
+    return "\n".join(lines) + "\n"
+
+
+def markdown(citation: Citation) -> str:
     """The equation and its abbreviations for MathJax or KaTeX, the reference, and what stands behind it."""
-    rows = broken(claim.statement_latex())
-    lines = [f"**{claim.title}**", "", display(rows)]
-    shorthand = abbreviations(claim)
-    if shorthand:
-        lines += ["", "where", "", display(block(shorthand))]
+    claim = citation.claim
+    lines = [f"**{claim.title}**", "", display(citation.rows)]
+    if citation.definitions:
+        lines += ["", "where", "", display(block(citation.definitions))]
+    if citation.parameters:
+        lines += ["", "For " + ", ".join(f"${letter}$ ({says})" for letter, says in citation.parameters) + "."]
+    if citation.hypotheses:
+        lines += ["", "Hypotheses:", "", *(f"- {name}: ${says}$" for name, says in citation.hypotheses)]
     locator = f" {claim.locator}." if claim.locator else ""
-    trail = f"`{claim.id}`, hash `{claim.hash}`, {where.verdict_text()}, tightframe {version(SOFTWARE)}"
+    trail = f"`{claim.id}`, hash `{claim.hash}`, {citation.where.verdict_text()}, tightframe {version(SOFTWARE)}"
     words = link(claim)
     lines += ["", f"{reference(registry.paper(claim.paper))}{locator} ({trail}{f'; {words}' if words else ''})"]
     return "\n".join(lines) + "\n"
@@ -165,44 +149,89 @@ def display(rows: Sequence[str], tag: str = "") -> str:
     return f"$$\n{body}{f' {chr(92)}tag{{{tag}}}' if tag else ''}\n$$"
 
 
-def data(claim: Claim, where: Standing) -> dict[str, Any]:
+def data(citation: Citation) -> dict[str, Any]:
+    claim, where = citation.claim, citation.where
     return {
         "id": claim.id,
         "hash": claim.hash,
         "verdict": str(where.verdict),
         "conditional_on": list(where.conditional_on),
+        "title": claim.title,
         "key": claim.paper,
+        "locator": claim.locator,
         "label": label(claim),
-        "latex": latex(claim, where),
+        "notation": None if citation.notation is None else citation.notation.name,
+        "renamed": dict(citation.written.renamed),
+        "statement_latex": citation.written.statement.latex(),
+        "definitions_latex": list(citation.definitions),
+        "parameters": [{"latex": letter, "says": says} for letter, says in citation.parameters],
+        "hypotheses": [{"name": name, "latex": says} for name, says in citation.hypotheses],
+        "latex": latex(citation),
         "bibtex": bibtex(registry.paper(claim.paper)),
     }
 
 
-_TEXTS: dict[str, Callable[[Claim, Standing], str]] = {"latex": latex, "markdown": markdown}
-FORMATS = ("latex", "bibtex", "markdown", "json")
+_TEXTS: dict[str, Callable[[Citation], str]] = {"latex": latex, "typst": typst, "markdown": markdown}
+FORMATS = ("latex", "typst", "markdown", "bibtex", "json")
+_SUFFIXES = {"latex": ".tex", "typst": ".typ", "markdown": ".md"}
 
 
-def cite(ids: Sequence[str], format: str = "latex", store: Store | None = None) -> str:
+def _citations(ids: Sequence[str], notation: Notation | None, store: Store | None) -> Iterator[Citation]:
+    for claim in [registry.find(name) for name in dict.fromkeys(ids)]:
+        yield Citation(claim, standing(claim, store), notation)
+
+
+def _check(format: str, known: Sequence[str] = FORMATS) -> None:
+    if format not in known:
+        raise ValueError(f"unknown format {format!r}; expected one of {', '.join(known)}")
+
+
+def cite(
+    ids: Sequence[str], format: str = "latex", store: Store | None = None, notation: Notation | None = None
+) -> str:
     """Citations of claims, ready to be pasted; each paper's BibTeX entry comes once.
 
     Raises:
         UnknownName: naming the nearest id.
-        ValueError: for an unknown format.
+        ValueError: for an unknown format, or two symbols on one letter of the notation.
 
     Examples:
-        >>> print(cite(["han2022/total-covariance"]).splitlines()[3])
-        \\begin{equation}\\label{tf:han2022.total-covariance}
+        >>> print(cite(["han2022/closed-form"]).splitlines()[-3])
+        \\begin{equation}\\label{tf:han2022.closed-form}
     """
-    if format not in FORMATS:
-        raise ValueError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
-    claims = [registry.find(name) for name in dict.fromkeys(ids)]
+    _check(format)
     if format == "bibtex":
-        keys = dict.fromkeys(claim.paper for claim in claims)
+        keys = dict.fromkeys(registry.find(name).paper for name in ids)
         return "\n".join(bibtex(registry.paper(key)) for key in keys)
+    found = list(_citations(ids, notation, store))
     if format == "json":
         import json
 
-        return (
-            json.dumps([data(claim, standing(claim, store)) for claim in claims], indent=2, ensure_ascii=False) + "\n"
-        )
-    return "\n".join(_TEXTS[format](claim, standing(claim, store)) for claim in claims)
+        return json.dumps([data(citation) for citation in found], indent=2, ensure_ascii=False) + "\n"
+    return "\n".join(_TEXTS[format](citation) for citation in found)
+
+
+def save(
+    ids: Sequence[str],
+    folder: Path,
+    format: str = "latex",
+    store: Store | None = None,
+    notation: Notation | None = None,
+) -> tuple[Path, ...]:
+    """Write one file a claim, named by its id, and for LaTeX ``tightframe.sty``, whose ``\\tfeq{id}`` inputs them.
+
+    Every text is made before the first file is written, and every file is there whole or not at all.
+
+    Raises:
+        ValueError: for a format that has no files.
+        OSError: if the folder cannot be written to.
+    """
+    _check(format, tuple(_SUFFIXES))
+    found = list(_citations(ids, notation, store))
+    texts = {folder / f"{each.claim.id}{_SUFFIXES[format]}": _TEXTS[format](each) for each in found}
+    if format == "latex":
+        style = (TEMPLATES / "tightframe.sty").read_text("utf-8")
+        texts[folder / "tightframe.sty"] = f"% Written by tightframe {version(SOFTWARE)}.\n{style}"
+    for path, text in texts.items():
+        write_atomically(path, text)
+    return tuple(texts)

@@ -130,15 +130,27 @@ def show(
 @app.command()
 def derive(
     claim: Annotated[str, typer.Argument(help="The id of a claim, such as han2022/ls-decomposition.", metavar="ID")],
-    form: Annotated[str, typer.Option("--format", help="markdown or latex.", metavar="FORMAT")] = "markdown",
+    form: Annotated[
+        str, typer.Option("--format", help="markdown, latex, typst, html or pdf.", metavar="FORMAT")
+    ] = "markdown",
+    inputs: Annotated[
+        list[str] | None, typer.Option("--set", help="A parameter of the claim.", metavar="NAME=VALUE")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file.", metavar="FILE")] = None,
     store: StoreOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write the derivation of a claim as a document."""
-    from .documents import document
+    from .documents import document, document_pdf
+    from .prediction import settings
 
-    text = document(claim, form, _store(store))
+    values = settings(inputs or ())
+    if form == "pdf":
+        if as_json or (out is None and sys.stdout.isatty()):
+            raise InputError("a PDF goes to a file: --out FILE, without --json")
+        _write(document_pdf(claim, _store(store), values), out)
+        return
+    text = document(claim, form, _store(store), values)
     if as_json:
         text = json.dumps({"claim": claim, "format": form, "text": text}, indent=2, ensure_ascii=False) + "\n"
     _write(text, out)
@@ -146,18 +158,54 @@ def derive(
 
 @app.command()
 def cite(
-    ids: Annotated[list[str], typer.Argument(help="Claims.", metavar="ID...")],
-    form: Annotated[str, typer.Option("--format", help="latex, bibtex, markdown or json.", metavar="FORMAT")] = "latex",
+    ids: Annotated[list[str] | None, typer.Argument(help="Claims.", metavar="ID...")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All claims.")] = False,
+    form: Annotated[
+        str, typer.Option("--format", help="latex, typst, markdown, bibtex or json.", metavar="FORMAT")
+    ] = "latex",
+    notation: Annotated[
+        str | None, typer.Option("--notation", help="A paper's notation, or a TOML file.", metavar="NAME")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write a file a claim there, and tightframe.sty.", metavar="DIR")
+    ] = None,
+    bib: Annotated[
+        Path | None, typer.Option("--bib", help="Append the entries that this file lacks.", metavar="FILE")
+    ] = None,
     store: StoreOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Cite claims: equations with labels, references, and what the evidence is."""
-    from .citation import cite as citations
+    from . import bibliography, citation, registry
+    from .notation import load
 
-    _write(citations(ids, "json" if as_json else form, _store(store)), None)
+    names = list(registry.claims()) if every else list(ids or ())
+    if not names:
+        raise InputError("Missing argument 'ID...': name claims, or cite --all")
+    letters = None if notation is None else load(notation)
+    form = "json" if as_json and out is None else form
+    if out is None:
+        text = citation.cite(names, form, _store(store), letters)
+    else:
+        text = _saved(lambda: citation.save(names, out, form, _store(store), letters), out, as_json)
+    if bib is not None:
+        papers = [registry.paper(key) for key in dict.fromkeys(registry.find(name).paper for name in names)]
+        try:
+            bibliography.append(bib, papers)
+        except OSError as error:
+            raise InputError(f"cannot write {bib} ({error.strerror})") from None
+    typer.echo(text, nl=False)
 
 
-def _write(text: str, out: Path | None) -> None:
+def _saved(save: Callable[[], Sequence[Path]], out: Path, as_json: bool) -> str:
+    try:
+        written = [str(path) for path in save()]
+    except OSError as error:
+        raise InputError(f"cannot write to {out} ({error.strerror})") from None
+    return json.dumps({"written": written}, indent=2) + "\n" if as_json else f"written: {', '.join(written)}\n"
+
+
+def _write(text: str | bytes, out: Path | None) -> None:
     """To stdout, or to a file that is there whole or not at all."""
     if out is None:
         typer.echo(text, nl=False)

@@ -22,14 +22,17 @@ from ..theory.printing import latex as formula
 from ..theory.proof import checker
 from ..theory.proof.certificate import head, statement_json
 from ..theory.proof.rules import Let
-from ..theory.proof.statement import Equal
+from ..theory.proof.statement import Equal, Statement
 from . import prose, registry
-from .citation import authors, entry, link, reference
+from .bibliography import authors, entry, reference
+from .citation import link
 from .claim import Claim
 from .evidence import Evidence, Verdict, verdict_of
-from .formats import FORMATS, Block, Display, Document, Heading, Items, Paragraph, Span
+from .formats import FORMATS, Block, Display, Document, Heading, Items, Paragraph, Span, pdf
 from .layout import block, broken
+from .prediction import Input, read
 from .store import Store
+from .substitution import defined, substituted
 from .verification import Standing, accept, standing
 
 # ------------------------------------------------------------------------------------------------ what was checked
@@ -146,16 +149,18 @@ def proves_steps(derivation: Derivation, certificate: Mapping[str, Any]) -> bool
 class _Writer:
     """Builds the document of one claim."""
 
-    def __init__(self, claim: Claim, store: Store | None) -> None:
+    def __init__(self, claim: Claim, store: Store | None, values: Mapping[str, Any]) -> None:
         self.claim, self.setting = claim, claim.setting
+        self.new = special(claim, values)
         self.where = standing(claim, store)
         self.checked = checked(claim, self.where)
         self.steps: tuple[Step, ...] = claim.derivation.steps if claim.derivation is not None else ()
         self.complete = bool(self.steps) and len(self.checked.steps) == len(self.steps)
         folding = Folding(self.setting.definitions, self.setting.symmetric)
+        self.said = folding.statement(claim.statement)
         self.hypotheses = [folding.statement(hypothesis.statement) for hypothesis in self.setting.hypotheses]
         self.folded = [folding.statement(step.says) for step in self.steps]
-        statements = (claim.statement, *self.hypotheses, *self.folded)
+        statements = (self.said, *self.hypotheses, *self.folded)
         self.definitions = needed(self.setting.definitions, statements)
         written = [*(expr for says in statements for expr in says.expressions()), *self.definitions.values()]
         self.matrices = sorted(set[Any]().union(*(e.atoms(sp.MatrixSymbol) for e in written)), key=str)
@@ -183,11 +188,16 @@ class _Writer:
         more = [f"arXiv:{claim.version}" if claim.version else "", claim.locator or "", link(claim)]
         return (*spans, Span("".join(f", {part}" for part in more if part)))
 
+    def show(self, says: Statement) -> str:
+        return substituted(says, self.new).latex()
+
     def status(self) -> Iterator[Block]:
         count = f"{len(self.checked.steps)} of {len(self.steps)} steps machine-checked."
         where = self.now()
         text = f" Verdict: {where.verdict_text()}. Claim "
         yield Paragraph((Span(count, "strong"), Span(text), Span(self.claim.id, "code"), Span(".")))
+        if self.new:
+            yield Paragraph(tuple(self.specialised()))
         if self.claim.beyond:
             yield Paragraph((Span("Left to simulation: "), *self.spans(self.claim.beyond), Span(".")))
         if where.verdict is not Verdict.PROVED:
@@ -196,6 +206,14 @@ class _Writer:
         corrected = registry.corrected_by(self.claim)
         if corrected:
             yield Paragraph((Span("Corrected by "), Span(corrected, "code"), Span(".")))
+
+    def specialised(self) -> Iterator[Span]:
+        yield Span("Specialised to ")
+        for i, (symbol, value) in enumerate(self.new.items()):
+            yield Span(", " if i else "")
+            yield Span(f"{formula(symbol)} = {formula(value)}", "formula")
+        yield Span(": the formulas are those of the claim at these values, the sentences speak of all values, and what")
+        yield Span(" is checked is the claim for all values.")
 
     def now(self) -> Standing:
         """Where the claim stands, with the proof made just now if there is none on disk."""
@@ -209,11 +227,12 @@ class _Writer:
 
     def statement(self) -> Iterator[Block]:
         yield Heading("Statement")
-        yield Display(broken(self.claim.statement_latex()))
+        yield Display(broken(self.show(self.said)))
         if self.definitions:
+            shown = defined(self.definitions, self.new)
             yield Paragraph((Span("where"),))
-            yield Display(block([f"{formula(name)} = {formula(what)}" for name, what in self.definitions.items()]))
-        if self.claim.domain.parameters:
+            yield Display(block([f"{formula(name)} = {formula(what)}" for name, what in shown.items()]))
+        if len(self.claim.domain.parameters) > len(self.new):
             yield Paragraph(tuple(self.parameters()))
         if self.free:
             yield Paragraph(tuple(self.sizes()))
@@ -223,13 +242,15 @@ class _Writer:
     def parameters(self) -> Iterator[Span]:
         """Every parameter with its range and meaning, then the conditions between them."""
         yield Span("Parameters: ")
-        for i, parameter in enumerate(self.claim.domain.parameters):
+        free = [parameter for parameter in self.claim.domain.parameters if parameter.symbol not in self.new]
+        for i, parameter in enumerate(free):
             bounds, name = parameter.range, formula(parameter.symbol)
             low = f" {'>' if bounds.open else chr(92) + 'ge'} {bounds.low}" if bounds.low is not None else ""
             yield Span(", " if i else "")
             yield Span(f"{name}{low}", "formula")
             yield Span(f" ({'integer' if bounds.integer else 'real'}; {parameter.says})")
-        for i, condition in enumerate(self.claim.domain.conditions):
+        conditions = [condition.xreplace(self.new) for condition in self.claim.domain.conditions]
+        for i, condition in enumerate(each for each in conditions if each is not sp.true):
             yield Span(" and " if i else ", with ")
             yield Span(formula(condition), "formula")
         yield Span(".")
@@ -238,7 +259,8 @@ class _Writer:
         """Every free matrix with its size."""
         yield Span("Matrices: ")
         for i, matrix in enumerate(self.free):
-            rows, columns = (f"({formula(size)})" if size.is_Add else formula(size) for size in matrix.shape)
+            sizes = (size.xreplace(self.new) for size in matrix.shape)
+            rows, columns = (f"({formula(size)})" if size.is_Add else formula(size) for size in sizes)
             name = formula(matrix)
             same = rf" = {name}^{{\top}}" if matrix in self.setting.symmetric else ""
             yield Span(", " if i else "")
@@ -264,7 +286,7 @@ class _Writer:
                     Span(f", by the lemma “{hypothesis.lemma}”." if hypothesis.lemma else "."),
                 )
             )
-            yield Display(broken(says.latex()), number)
+            yield Display(broken(self.show(says)), number)
         assumed = self.checked.report.assumed_nonzero if self.checked.report else ()
         if assumed:
             yield Paragraph((Span(f"Assumed to be nonzero: {', '.join(assumed)}."),))
@@ -277,7 +299,7 @@ class _Writer:
             number = self.numbers[step.name]
             missing = "" if step.name in self.checked.steps else " (not machine-checked)"
             yield Paragraph((Span(f"Step {number}: {step.name}.", "strong"), Span(missing)))
-            yield Display(broken(says.latex()), number)
+            yield Display(broken(self.show(says)), number)
             yield Paragraph((*self.spans(step.because), Span(" "), *self.rule(step)))
         rules = {self.checked.rule(step): step.by for step in self.steps}
         if rules:
@@ -329,23 +351,55 @@ def _says(by: Any) -> tuple[Span, ...]:
     return tuple(Span(p.text, "formula" if p.formula else "") for p in prose.pieces(text))
 
 
-def compose(claim: Claim, store: Store | None = None) -> Document:
-    """The document of a claim."""
-    return _Writer(claim, store).document()
+def special(claim: Claim, values: Mapping[str, Any]) -> dict[Any, Any]:
+    """The parameters of the claim that get values, with these values, which must lie in its domain."""
+    inputs = {each.symbol.name: Input(each.symbol.name, each.range, each.says) for each in claim.domain.parameters}
+    if values and not inputs:
+        raise ValueError(f"{claim.id} has no parameters that could be set")
+    unknown = [name for name in values if name not in inputs]
+    if unknown:
+        raise ValueError(f"unknown name {unknown[0]!r}; known: {', '.join(inputs)}")
+    exact = read([each for name, each in inputs.items() if name in values], values)
+    symbols = {parameter.symbol.name: parameter.symbol for parameter in claim.domain.parameters}
+    new = {symbols[name]: sp.Rational(value.numerator, value.denominator) for name, value in exact.items()}
+    for condition in claim.domain.conditions:
+        if condition.xreplace(new) is sp.false:
+            raise ValueError(f"the claim needs {condition}, which fails there")
+    return new
 
 
-def document(claim: Claim | str, format: str = "markdown", store: Store | None = None) -> str:
+def compose(claim: Claim, store: Store | None = None, values: Mapping[str, Any] | None = None) -> Document:
+    """The document of a claim, with ``values`` of some of its parameters put in.
+
+    Raises:
+        ValueError: for a value outside the domain, or of a variable that the statement binds.
+    """
+    return _Writer(claim, store, values or {}).document()
+
+
+def document(
+    claim: Claim | str,
+    format: str = "markdown",
+    store: Store | None = None,
+    values: Mapping[str, Any] | None = None,
+) -> str:
     """The derivation of a claim as a document: what ``tightframe derive ID`` prints.
 
     Raises:
         UnknownName: naming the nearest id.
-        ValueError: for an unknown format.
+        ValueError: for an unknown format, or values that the claim cannot have.
 
     Examples:
         >>> print(document("han2022/total-covariance").splitlines()[4])
         **2 of 2 steps machine-checked.** Verdict: proved. Claim `han2022/total-covariance`.
     """
     if format not in FORMATS:
-        raise ValueError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
+        raise ValueError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}, pdf")
     found = registry.find(claim) if isinstance(claim, str) else claim
-    return FORMATS[format](compose(found, store))
+    return FORMATS[format](compose(found, store, values))
+
+
+def document_pdf(claim: Claim | str, store: Store | None = None, values: Mapping[str, Any] | None = None) -> bytes:
+    """The document as a PDF; the same raises."""
+    found = registry.find(claim) if isinstance(claim, str) else claim
+    return pdf(compose(found, store, values))

@@ -6,9 +6,11 @@ A format is one function from a document to text; another one is another entry o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from . import conversion
 from .citation import display
 
 
@@ -145,4 +147,83 @@ def _escaped(text: str) -> str:
     return "".join(_SPECIAL.get(char, char) for char in text)
 
 
-FORMATS: dict[str, Callable[[Document], str]] = {"markdown": markdown, "latex": latex}
+# ------------------------------------------------------------------------------------------------ Typst and PDF
+
+TYPST = """#set document(title: {title})
+#set page(paper: "a4", margin: 2.2cm, numbering: "1")
+#set text(font: "New Computer Modern", size: 10.5pt, lang: "en")
+#set par(justify: true)
+#show math.equation: set block(breakable: true)
+#show heading: set block(above: 1.4em, below: 0.9em)
+#let numbered(tag, body) = math.equation(block: true, numbering: (..) => [(#tag)], body)
+"""
+
+
+def typst(document: Document) -> str:
+    """A complete Typst document."""
+    parts = [TYPST.format(title=_quoted(document.title)), f"= {_typst_escaped(document.title)}"]
+    parts.append(_typst_inline(document.source))
+    for part in document.blocks:
+        match part:
+            case Heading(text):
+                parts.append(f"== {_typst_escaped(text)}")
+            case Paragraph(spans):
+                text = _typst_inline(spans).strip()  # the name of a step stays with its formula
+                parts.append(f"#block(sticky: true)[{text}]" if spans[0].style == "strong" else text)
+            case Items(items):
+                parts.append("\n".join(f"- {_typst_inline(item)}" for item in items))
+            case Display(rows, tag):
+                body = f"$ {conversion.typst_rows(rows)} $"
+                parts.append(f"#numbered({_quoted(tag)}, {body})" if tag else body)
+    return "\n\n".join(parts) + "\n"
+
+
+def _typst_inline(spans: Iterable[Span]) -> str:
+    wrap: dict[str, Callable[[str], str]] = {
+        "": _typst_escaped,
+        "formula": lambda t: f"${conversion.typst(t)}$",
+        "code": lambda t: f"#raw({_quoted(t)})",
+        "strong": lambda t: f"#strong[{_typst_escaped(t)}]",
+        "emphasis": lambda t: f"#emph[{_typst_escaped(t)}]",
+    }
+    return "".join(wrap[span.style](span.text) for span in spans if span.text)
+
+
+def _typst_escaped(text: str) -> str:
+    escaped = re.sub(r"([\\#$*_`@<>\[\]~\"'/=+-])", r"\\\1", text)
+    return re.sub(r"^(\d+)\.", r"\1\\.", escaped)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def pdf(document: Document) -> bytes:
+    """A PDF, without TeX."""
+    return conversion.pdf(typst(document))
+
+
+# ------------------------------------------------------------------------------------------------ HTML
+
+
+def html(document: Document) -> str:
+    """One HTML file with MathML: no script, nothing to load."""
+    jinja2 = conversion.required("jinja2", "jinja2", "HTML")
+    folder = Path(__file__).resolve().parent / "templates"
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["inline"] = lambda text: jinja2.utils.markupsafe.Markup(conversion.mathml(text))
+    environment.filters["display"] = lambda rows: jinja2.utils.markupsafe.Markup(_mathml_rows(rows))
+    kind = {Heading: "heading", Paragraph: "paragraph", Items: "items", Display: "display"}
+    blocks = [(kind[type(part)], part) for part in document.blocks]
+    return str(environment.get_template("derivation.html").render(document=document, blocks=blocks))
+
+
+def _mathml_rows(rows: Sequence[str]) -> str:
+    body = rows[0] if len(rows) == 1 else r"\begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}"
+    return conversion.mathml(body, display=True)
+
+
+FORMATS: dict[str, Callable[[Document], str]] = {"markdown": markdown, "latex": latex, "typst": typst, "html": html}

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-LINE = 62.0  # an 11 pt line of 6.5 inches, with room for a number and for the errors of the estimate
+LINE = 66.0  # an 11 pt line of 6.5 inches, with room for a number and for the errors of the estimate
+
+AND = r"\text{ and }"
 
 _TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|[{}^_]|\s+|.", re.DOTALL)
 _RELATIONS = frozenset(
@@ -123,8 +125,9 @@ class _Reader:
 def broken(latex: str, line: float = LINE) -> tuple[str, ...]:
     """The formula as rows of an ``aligned`` block, each with its ``&``; one row without ``&`` if it fits on a line.
 
-    Rows begin with a conjunction, a condition, a relation or a sign between terms, in this order of preference. Where
-    terms are too long themselves, they are broken between factors, then inside parentheses, whose size is then fixed.
+    Statements joined by "and" become rows with a comma at the end. Other rows begin with a condition, a relation or a
+    sign between terms, in this order of preference. Where terms are too long themselves, they are broken between
+    factors, then inside parentheses, whose size is then fixed.
 
     Examples:
         >>> broken("a = b")
@@ -134,7 +137,7 @@ def broken(latex: str, line: float = LINE) -> tuple[str, ...]:
     """
     if width(latex) <= line:
         return (latex,)
-    parts = cut(latex, "and")
+    parts = _listed(cut(latex, "and"))
     if len(parts) > 1:
         every = ((first, *map(_continued, rest)) for first, *rest in (_rows(part, line) for part in parts))
         return tuple(f"&{row.removeprefix('&')}" for rows in every for row in rows)
@@ -150,6 +153,16 @@ def broken(latex: str, line: float = LINE) -> tuple[str, ...]:
     else:
         first = f"&{first}"
     return (first, *map(_continued, rest))
+
+
+def _listed(parts: Sequence[str]) -> list[str]:
+    """Rows of a list: a comma at their ends in place of "and" at their beginnings."""
+    found: list[str] = []
+    for part in parts:
+        if part.startswith(AND):
+            found[-1] += ","
+        found.append(part.removeprefix(AND).lstrip())
+    return found
 
 
 def _continued(row: str) -> str:
@@ -169,6 +182,9 @@ def _rows(latex: str, line: float) -> list[str]:
     for part in parts:
         if rows and width(f"{rows[-1]} {part}") <= line:
             rows[-1] += f" {part}"
+        elif len(rows) == 1 and width(rows[0]) <= 0.1 * line:  # nothing as short as "x" stands alone
+            first, *rest = _rows(part, line - width(rows[0]) - 1)
+            rows = [f"{rows[0]} {first}", *rest]
         else:
             rows += _rows(part, line - 2)
     return rows
@@ -235,12 +251,13 @@ def _cut(latex: str, place: str, depth: int) -> list[str]:
     for i, word in enumerate(words):
         braces += {"{": 1, "}": -1}.get(word, 0)
         outer = parentheses  # the depth at which a cut before this token would be made
-        parentheses += word == r"\left"
+        bars = before[-1] not in (r"\left", r"\right") and (word == r"\lVert") - (word == r"\rVert")
+        parentheses += (word == r"\left") + max(bars, 0)
         if braces == 0 and outer <= depth and before[-1] and _allowed(words, i, before, place):
             found.append("")
         fixed = {r"\left": r"\Bigl", r"\right": r"\Bigr"}.get(word, word)
         found[-1] += fixed if braces == 0 and parentheses <= depth else word
-        parentheses -= word == r"\right"
+        parentheses -= (word == r"\right") - min(bars, 0)
         if not word.isspace():
             before = [before[-1], word]
     return [part.strip() for part in found if part.strip()]
@@ -265,4 +282,4 @@ def _allowed(words: Sequence[str], i: int, before: Sequence[str], place: str) ->
         case _:  # factor
             spaced = words[i - 1].isspace()  # not between \operatorname{tr} and its argument
             first = before[-1] in _RELATIONS or before[-1] in _BINARY
-            return word in (r"\left", r"\Bigl") and spaced and not first and not opened
+            return word in (r"\left", r"\Bigl", r"\exp", r"\log") and spaced and not first and not opened

@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..theory.printing import latex
+from ..theory.printing import UPRIGHT, latex
 
 _LETTERS = "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
 GREEK = frozenset(_LETTERS.split() + "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split())  # noqa: SIM905
@@ -23,17 +23,20 @@ _FUNCTIONS |= {name: rf"\{name}" for name in ("log", "exp", "min", "max", "inf",
 _FUNCTIONS |= {"grad": r"\nabla", "Proj": r"\operatorname{Proj}"}
 _FUNCTIONS["sum"] = r"\textstyle\sum"
 _SIGNS = {"=": "=", "+": "+", "-": "-", "*": r"\cdot", "/": "/", "<": "<", ">": ">", ">=": r"\ge", "<=": r"\le"}
-_SIGNS |= {"->": r"\to", "!=": r"\ne", "|": "|"}
+_SIGNS |= {"->": r"\to", "!=": r"\ne", "|": "|", "~": r"\sim"}
+_BARRED = "[A-Zhwz]bar"  # Mbar, hbar
 _OPEN, _CLOSE = {"(": "(", "{": r"\{", "[": "["}, {")": ")", "}": r"\}", "]": "]"}
 
-_SCRIPT = r"(?:\^T\b|[_^]\{[^{}]*\}|\^\([^()]*\)|\^\+|\^-?[0-9]+|[_^][A-Za-z0-9]+|\*(?=[,.:;)]|\s[a-z]|$))"
+_SCRIPT = (
+    r"(?:\^T\b|[_^]\{[^{}]*\}|\^\((?:[^()]|\([^()]*\))*\)|\^\+|\^-?[0-9]+|[_^][A-Za-z0-9]+|\*(?=[,.:;)]|\s[a-z]|$))"
+)
 _LEXEME = re.compile(
     rf"(?P<primed>\b(?:[A-Za-z]|{'|'.join(sorted(GREEK))})')(?![A-Za-z])"
     rf"|(?P<name>[A-Za-z]+)(?P<scripts>{_SCRIPT}+)"
     rf"|(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<exponents>{_SCRIPT}*)"
     rf"|(?P<word>[A-Za-z]+(?:['’-][A-Za-z]+)*)"
     rf"|(?P<norm>\|\|)(?P<index>{_SCRIPT}*)"
-    r"|(?P<sign>>=|<=|->|!=|[-=+*/<>|])"
+    r"|(?P<sign>>=|<=|->|!=|[-=+*/<>|~])"
     r"|(?P<open>[({\[])"
     rf"|(?P<close>[)}}\]])(?P<power>{_SCRIPT}*)"
     r"|(?P<space>\s+)"
@@ -84,6 +87,10 @@ def _without_argument(tex: str) -> str:
     return re.sub(r"\(.*\)$", "", tex)
 
 
+def _indexed(tex: str) -> bool:
+    return "_" in tex
+
+
 @dataclass
 class _Lexeme:
     """``kind`` is atom, sign, open, close, norm, space, comma or word."""
@@ -100,7 +107,10 @@ def pieces(text: str, known: Mapping[str, str] | None = None) -> tuple[Piece, ..
         >>> [piece.text for piece in pieces("A sum is zero: H Y^T = M Delta.")]
         ['A sum is zero: ', 'H Y^{\\\\top} = M \\\\Delta', '.']
     """
-    lexemes = _lexemes(text, known or {})
+    # of X and X_opt in one sentence the first is not short for the second
+    names = {name: tex for name, tex in (known or {}).items() if not re.search(rf"\b{re.escape(name)}_", text)}
+    names |= {name: tex for name, tex in (known or {}).items() if "_" in name or not _indexed(tex)}
+    lexemes = _lexemes(text, names)
     found: list[Piece] = []
     words = ""
     at = 0
@@ -168,7 +178,7 @@ def _word(match: re.Match[str], later: list[re.Match[str]], before: list[_Lexeme
     argument = bool(re.match("[A-Za-z0-9(]", after)) and not re.fullmatch("[a-z]{2,}['a-z-]*", after)
     if word in _FUNCTIONS and (applied or argument or word in ("tr", "diag", "grad", "Proj")):
         return _Lexeme("atom", word, _FUNCTIONS[word])
-    if word in known or word in GREEK or (len(word) == 1 and not article) or re.fullmatch("[A-Z]bar", word):
+    if word in known or word in GREEK or (len(word) == 1 and not article) or re.fullmatch(_BARRED, word):
         tex = _base(word, known)
         return _Lexeme("atom", word, _without_argument(tex) if following == "(" else tex)
     previous = before[-1].text if before else ""
@@ -183,7 +193,7 @@ def _word(match: re.Match[str], later: list[re.Match[str]], before: list[_Lexeme
 def _base(name: str, known: Mapping[str, str]) -> str:
     if name in known:
         return known[name]
-    if re.fullmatch("[A-Z]bar", name):
+    if re.fullmatch(_BARRED, name):
         return rf"\bar{{{name[0]}}}"
     if len(name) == 2 and name[0] == "d":  # a differential
         return f"d{_base(name[1], known)}"
@@ -212,6 +222,8 @@ def _scripts(scripts: str, known: Mapping[str, str]) -> str:
             inner = rf"\{inner}"
         elif inner == "perp":
             inner = r"\perp"
+        elif mark == "_" and re.fullmatch(UPRIGHT, inner):
+            inner = rf"\mathrm{{{inner}}}"
         found += f"{mark}{{{inner}}}"
     return found
 

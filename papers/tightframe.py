@@ -10,7 +10,7 @@ from sympy.matrices.expressions.diagonal import DiagMatrix
 
 from ..theory import growth, least_squares, renormalised_flow
 from ..theory.evaluation import evaluate
-from ..theory.proof.statement import Equal
+from ..theory.proof.statement import AllOf, Equal, GradientIs
 from ..theory.symbols import C, N, frobenius_squared, integers, lam, n, ones, p, quadratic, reals
 from ..theory.tangent_projection import EPSILON
 from .claim import Claim, Paper
@@ -22,7 +22,7 @@ from .garrod2025.low_rank import ONE_LAYER
 from .general_target import CLAIM as GENERAL_TARGET
 from .han2022.growth import MOTION_DOMAIN, motion, motion_setting, simulate_next_order
 from .han2022.least_squares import random_classifier, rounding, snr
-from .han2022.renormalised_flow import FLOW_DOMAIN, flow, random_start, solved
+from .han2022.renormalised_flow import FLOW, FLOW_DOMAIN, X, flow, gradient_w, gradient_X, least_X, random_start, solved
 
 if TYPE_CHECKING:
     from ..numerics.models import Features
@@ -119,7 +119,14 @@ def simulate_split(values: Mapping[str, Any], seed: int) -> Comparison:
 # ---- renormalising after an unprojected step: another flow than that of han2022
 STEP = Parameter(EPSILON, reals(0, open=True), "size of a step")
 UNPROJECTED_DOMAIN = Domain((*FLOW_DOMAIN.parameters, STEP), FLOW_DOMAIN.conditions)
-unprojected_setting = renormalised_flow.flow_setting(flow, UNPROJECTED_DOMAIN.ranges)
+unprojected_setting = renormalised_flow.flow_setting(flow, UNPROJECTED_DOMAIN.ranges, FLOW)
+UNPROJECTED_FLOW = AllOf(
+    (
+        GradientIs(least_X, X, gradient_X),
+        renormalised_flow.inverse_root(),
+        renormalised_flow.unprojected_motion(flow, gradient_w),
+    )
+)
 UNPROJECTED_RATES = DiagMatrix(snr.values) * snr.resolvent / (C * N)
 STEPS = 200  # of the coarsest of three grids, each of which halves the steps of the one before
 
@@ -176,7 +183,7 @@ PAPER = Paper(
             "tightframe/unprojected-flow",
             "Renormalising after unprojected steps is another flow: dw_j/dt = w_j / (C N (C + w_j^2))",
             Kind.LIMIT,
-            renormalised_flow.unprojected_statement(flow),
+            UNPROJECTED_FLOW,
             unprojected_setting,
             UNPROJECTED_DOMAIN,
             lambda: renormalised_flow.unprojected_flow(flow, unprojected_setting),

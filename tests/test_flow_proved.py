@@ -28,7 +28,7 @@ def velocity(power: int, scale: object) -> Statement:
 
 def snr_velocity(power: int, scale: object) -> Statement:
     rate = FLOW.snr.left * DIAGONAL * RESOLVENT**power * FLOW.snr.right.T * scale
-    return Equal(unprojected_velocity(FLOW), rate)
+    return Equal(unprojected_velocity(FLOW, FLOW.gradient(FLOW.features)), rate)
 
 
 def refuted(statement: Statement) -> bool:

@@ -11,13 +11,23 @@ from sympy.matrices.expressions.diagonal import DiagMatrix
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
 
+UPRIGHT = "(?:[A-Za-z]{3,}|[A-Z]{2})[0-9/]*"  # an index that is a word or an abbreviation, not a product of indices
+
 
 class _Printer(LatexPrinter):
     """Keeps matrix products in order."""
 
+    def __init__(self, settings: dict[str, Any] | None = None) -> None:
+        super().__init__(settings)
+        self._inline = 0  # how deep in exponents, where fractions have a slash
+
     def _deal_with_super_sub(self, string: str, style: str = "plain") -> str:
-        """A name that is LaTeX already, or has an argument, such as \\Sigma_W(X), is printed as it is."""
-        return string if "\\" in string or "(" in string else str(super()._deal_with_super_sub(string, style))
+        """A name that is LaTeX already, or has an argument, such as \\Sigma_W(X), is printed as it is.
+
+        Indices that are words or abbreviations stand upright.
+        """
+        name = string if "\\" in string or "(" in string else str(super()._deal_with_super_sub(string, style))
+        return re.sub(rf"_\{{({UPRIGHT})\}}", r"_{\\mathrm{\1}}", name)
 
     def _print_Transpose(self, expr: Any) -> str:
         return rf"{self.parenthesize(expr.arg, 100, strict=True)}^{{\top}}"
@@ -59,16 +69,10 @@ class _Printer(LatexPrinter):
         return rf"{base}^{{{count}}}"
 
     def _print_Add(self, expr: Any, order: Any = None) -> str:
-        """Scalars in sympy's usual order, C - 1 rather than -1 + C. With norms, traces and sums: positive terms first,
-        of these abbreviations first, and what has no sum in it (a decay, a constant) last.
-        """
-        if not expr.has(sp.Trace, sp.Sum):
-            return str(super()._print_Add(expr, order="lex"))
-
-        def key(term: Any) -> tuple[bool, int]:
-            return _coeff_isneg(term), 0 if term.is_Symbol else 1 if term.has(sp.MatAdd, sp.Sum) else 2
-
-        return _joined([self._print(term) for term in sorted(expr.args, key=key)])
+        """Positive terms first; with norms and sums abbreviations before them, what has no sum in it (a decay) last."""
+        terms = expr.args if expr.has(sp.Trace, sp.Sum) else self._as_ordered_terms(expr, order="lex")
+        of = _place_of_trace_term if expr.has(sp.Trace, sp.Sum) else _place_of_term(terms)
+        return _joined([self._print(term) for term in sorted(terms, key=lambda t: (_coeff_isneg(t), of(t)))])
 
     def _print_OneMatrix(self, expr: Any) -> str:
         rows, cols = expr.shape
@@ -103,13 +107,16 @@ class _Printer(LatexPrinter):
         return super()._print_Sum(expr)
 
     def _print_Trace(self, expr: Any) -> str:
-        factors = [f for f in sp.MatMul.make_args(expr.arg) if f.is_Matrix]
+        factors: list[Any] = [f for f in sp.MatMul.make_args(expr.arg) if f.is_Matrix]
         if len(factors) == 2 and factors[1] in (sp.Transpose(factors[0]), sp.Transpose(factors[0]).doit()):
             scale = sp.prod([f for f in sp.MatMul.make_args(expr.arg) if not f.is_Matrix])
             front = "" if scale == 1 else self._print(scale) + " "
             inner = self._print(factors[0])
-            left, right = (r"\left\lVert", r"\right\rVert") if _tall(inner) else (r"\lVert", r"\rVert")
+            high = _tall(inner) or r"\left" in inner
+            left, right = (r"\left\lVert", r"\right\rVert") if high else (r"\lVert", r"\rVert")
             return rf"{front}{left} {inner} {right}_F^2"
+        if _is_number(expr):  # a^T B a is one already
+            return str(self._print(expr.arg))
         return rf"\operatorname{{tr}}\left\{{{self._print(expr.arg)}\right\}}"
 
     def _print_Or(self, expr: Any) -> str:
@@ -118,16 +125,148 @@ class _Printer(LatexPrinter):
     def _print_And(self, expr: Any) -> str:
         return r" \text{ and } ".join(self._print(part) for part in expr.args)
 
+    # ---- scalars
     def _print_Mul(self, expr: Any) -> str:
-        """A rational front factor as a fraction before a norm, trace or sum, not as a numerator above it."""
-        heavy = [f for f in expr.args if isinstance(f, sp.Trace | sp.Sum)]
-        if len(heavy) == 1:
-            front = sp.Mul(*(f for f in expr.args if f is not heavy[0]))
-            shown = "-" if front == -1 else self._print(front)
-            if isinstance(front, sp.Add):
-                shown = rf"\left({shown}\right)"
-            return shown + " " + self._print(heavy[0])
-        return super()._print_Mul(expr)
+        """Numbers, sizes and decays first; what is tall or not a polynomial beside the fraction, not in it."""
+        sign, above, below = _fraction(expr)
+        if sign < 0:
+            if not below and len(above) == 1:
+                return f"- {self._add_parens(self._print(above[0])) if above[0].is_Add else self._print(above[0])}"
+            return f"- {self._print_Mul(sp.Mul(*above, *(1 / f for f in below), evaluate=False))}"
+        if self._inline and below:
+            return f"{self._factors(above, divided=True)}/{self._factors(below, divided=True)}"
+        if not below:
+            return self._factors(above)
+        simple = all(f.is_Integer or (f.is_integer and f.is_Symbol) for f in below)
+        beside = [f for f in above if self._beside(f) or (simple and not (f.is_Symbol or f.is_number))]
+        if simple and len(beside) == len(above):  # (K - 1)/(2 K) before the rest
+            beside = [f for f in beside if f is not next((f for f in above if _is_size(f)), None)]
+        on_top = [f for f in above if f not in beside]
+        top = self._print(on_top[0]) if len(on_top) == 1 else self._factors(on_top)
+        bottom = self._print(below[0]) if len(below) == 1 else self._factors(below)
+        return rf"\frac{{{top}}}{{{bottom}}}" + "".join(f" {self._factor(f)}" for f in beside)
+
+    def _beside(self, factor: Any) -> bool:
+        return _tall(self._print(factor)) or factor.has(sp.Trace, sp.Sum, sp.log, sp.Derivative)
+
+    def _add_parens(self, s: str) -> str:
+        return f"({s})" if self._inline else rf"\left({s}\right)"
+
+    def _factors(self, factors: list[Any], divided: bool = False) -> str:
+        several = len(factors) > 1
+        text = " ".join(self._factor(f) for f in factors) or "1"
+        return self._add_parens(text) if divided and several else text
+
+    def _factor(self, factor: Any) -> str:
+        text = self._print(factor)
+        return self._add_parens(text) if factor.is_Add or _is_number(factor) or text.startswith("-") else str(text)
+
+    def _print_Pow(self, expr: Any) -> str:
+        base, exponent = expr.args
+        if base is sp.E:
+            return self._print_exp(expr)
+        if exponent.is_Rational and not exponent.is_Integer and exponent.p == 1 and not self._inline:
+            return str(super()._print_Pow(expr))  # a root
+        if _coeff_isneg(exponent):
+            return self._print_Mul(expr)
+        name = self._print(base)
+        if _is_number(base):
+            name = self._add_parens(name)
+        elif not isinstance(base, sp.Trace):
+            name = self.parenthesize(base, PRECEDENCE["Pow"])
+            if base.is_Symbol and "^" in name:
+                name = self._add_parens(name)
+        return f"{name}^{{{self._exponent(exponent)}}}"
+
+    def _exponent(self, expr: Any) -> str:
+        self._inline += 1
+        try:
+            return str(self._print(expr))
+        finally:
+            self._inline -= 1
+
+    def _print_exp(self, expr: Any, exp: Any = None) -> str:
+        argument = expr.args[1] if expr.is_Pow else expr.args[0]
+        power = self._exponent(argument)
+        long = len(re.sub(r"\\[A-Za-z]+|[{}\s]", "x", power)) > 30 or "^{" in re.sub(r"\^\{\w+\}", "", power)
+        if long and not self._inline:
+            return rf"\exp\left({self._print(argument)}\right)"
+        return f"e^{{{power}}}"
+
+    def _print_log(self, expr: Any, exp: Any = None) -> str:
+        argument = self._print(expr.args[0])
+        text = rf"\log {argument}" if expr.args[0].is_Symbol else rf"\log\left({argument}\right)"
+        return text if exp is None else rf"{text.replace(chr(92) + 'log', chr(92) + 'log^{' + exp + '}', 1)}"
+
+    def _print_Rational(self, expr: Any) -> str:
+        return f"{expr.p}/{expr.q}" if self._inline and expr.q != 1 else str(super()._print_Rational(expr))
+
+
+def _is_number(expr: Any) -> bool:
+    """Whether this is the trace of a matrix with one entry."""
+    inner: Any = expr.args[0] if isinstance(expr, sp.Trace) else None
+    return inner is not None and inner.shape == (1, 1)
+
+
+def _is_size(factor: Any) -> bool:
+    return factor.is_Add and len(factor.args) == 2 and all(symbol.is_integer for symbol in factor.free_symbols)
+
+
+def _fraction(expr: Any) -> tuple[int, list[Any], list[Any]]:
+    """The sign of a product, its factors above the line and those below it, in the order in which they are written."""
+    sign, above, below = 1, list[Any](), list[Any]()
+    factors: tuple[Any, ...] = sp.Mul.make_args(expr)
+    for factor in factors:
+        if factor.is_Rational:
+            sign *= -1 if factor < 0 else 1
+            above += [sp.Integer(abs(factor.p))] * (abs(factor.p) != 1)
+            below += [sp.Integer(factor.q)] * (factor.q != 1)
+        elif factor.is_Pow and factor.base is not sp.E and _coeff_isneg(factor.exp):
+            below.append(factor.base ** (-factor.exp))
+        elif factor.is_Add and all(_coeff_isneg(term) for term in factor.args):
+            sign, above = -sign, [*above, -factor]
+        else:
+            above.append(factor)
+    return sign, sorted(above, key=_place_of_factor), sorted(below, key=_place_of_factor)
+
+
+def _place_of_factor(factor: Any) -> tuple[Any, ...]:
+    """Numbers, sizes (integers), decays, sums of sizes, letters and their powers, sums, and functions last."""
+    base = factor.base if factor.is_Pow and factor.base is not sp.E else factor
+    name = base.name.lower() if base.is_Symbol else ""
+    sizes = all(symbol.is_integer for symbol in factor.free_symbols)
+    if factor.is_number or (base.is_number and factor.is_Pow and base is not sp.E):
+        place = 0 if factor.is_Rational else 1
+    elif base.is_Symbol and sizes:
+        place = 2
+    elif base.is_Symbol:
+        place = 3 if name.startswith("lambda") else 5
+    elif factor.has(sp.Trace, sp.Sum, sp.Derivative):
+        place = 10
+    elif factor.has(sp.log) or isinstance(factor, sp.Function):
+        place = 9 if factor.has(sp.log) else 8
+    else:
+        place = 4 if sizes and base.is_Add else 6 if base.is_Add else 7
+    return place, name, sp.default_sort_key(factor)
+
+
+def _place_of_trace_term(term: Any) -> int:
+    return 0 if term.is_Symbol else 1 if term.has(sp.MatAdd, sp.Sum) else 2
+
+
+def _place_of_term(terms: list[Any]) -> Any:
+    """Logarithms and reciprocals, then the others in sympy's order; 1 + x^2 and 1 + e^(-x), but C - 1 and e^x + 1."""
+    curved = any(not term.is_polynomial(*term.free_symbols) or sp.total_degree(term) > 1 for term in terms)
+    growing = any(not _coeff_isneg(f.exp) for term in terms for f in term.atoms(sp.exp))
+
+    def of(term: Any) -> int:
+        if term.is_number:
+            return 1 if curved and not growing else 4
+        reciprocal = any(f.is_Add for f in sp.fraction(term, exact=True)[1].args) or (term.is_Pow and term.exp == -1)
+        loss = term.has(sp.log) or (reciprocal and not all(symbol.is_integer for symbol in term.free_symbols))
+        return 0 if loss else 2 if growing and term.has(sp.exp) else 3
+
+    return of
 
 
 def _place(term: Any) -> int:
@@ -146,11 +285,11 @@ def _joined(parts: list[str]) -> str:
 
 
 def _tall(text: str) -> bool:
-    return any(command in text for command in (r"\frac", r"\sum", r"\left"))
+    return any(command in text for command in (r"\frac", r"\sum"))
 
 
-def latex(expression: Any) -> str:
-    """LaTeX of a scalar or matrix expression.
+def latex(expression: Any, inline: bool = False) -> str:
+    """LaTeX of a scalar or matrix expression; fractions have a slash if it is to stand ``inline``.
 
     Examples:
         >>> n = sp.Symbol("n", integer=True, positive=True)
@@ -158,4 +297,6 @@ def latex(expression: Any) -> str:
         >>> print(latex(sp.Trace(A * A.T) / 2))
         \\frac{1}{2} \\lVert A \\rVert_F^2
     """
-    return str(_Printer({"order": "none", "mat_symbol_style": "plain"}).doprint(expression))
+    printer = _Printer({"order": "none", "mat_symbol_style": "plain"})
+    printer._inline = int(inline)
+    return str(printer.doprint(expression))

@@ -341,17 +341,17 @@ def snr_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
     )
 
 
-def unprojected_velocity(flow: SingularValueFlow) -> MatrixExpr:
+def unprojected_velocity(flow: SingularValueFlow, gradient: MatrixExpr) -> MatrixExpr:
     """Velocity of the SNR matrix Sigma_W^{-1/2} Mbar when X moves along -grad L_LS and is whitened again.
 
-    At Sigma_W = I the derivative of Sigma_W^{-1/2} is -1/2 of that of Sigma_W.
+    At Sigma_W = I the derivative of Sigma_W^{-1/2} is -1/2 of that of Sigma_W. ``gradient`` is that of L_LS at X(w).
     """
-    gradient, residuals = flow.gradient(flow.features), flow.residuals
+    residuals = flow.residuals
     whitening = (gradient * residuals.T + residuals * gradient.T) * flow.means / (2 * C * N)
     return whitening - gradient * flow.labels.T
 
 
-def _inverse_root() -> Equal:
+def inverse_root() -> Equal:
     """(I - epsilon Q / 2) (I + epsilon Q + epsilon^2 Z) (I - epsilon Q / 2) is I up to epsilon^2."""
     change, second, identity = sp.MatrixSymbol("Q", p, p), sp.MatrixSymbol("Z", p, p), sp.Identity(p)
     half = identity - EPSILON * change / 2
@@ -364,15 +364,11 @@ def _inverse_root() -> Equal:
     )
 
 
-def _unprojected_motion(flow: SingularValueFlow) -> Equal:
+def unprojected_motion(flow: SingularValueFlow, gradient: MatrixExpr) -> Equal:
+    """The SNR matrix moves by U diag(w) (C I + diag(w)^2)^{-1} V^T / (C N)."""
     snr = flow.snr
     moving = snr.left * DiagMatrix(snr.values) * snr.resolvent * snr.right.T / (C * N)
-    return Equal(unprojected_velocity(flow), moving)
-
-
-def unprojected_statement(flow: SingularValueFlow) -> AllOf:
-    """The gradient, the derivative -Q/2 of the inverse root at I, and the velocity of the SNR matrix."""
-    return AllOf((flow.gradient_statement, _inverse_root(), _unprojected_motion(flow)))
+    return Equal(unprojected_velocity(flow, gradient), moving)
 
 
 def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
@@ -389,7 +385,7 @@ def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             *covariance_steps(flow),
             Step(
                 "inverse root",
-                _inverse_root(),
+                inverse_root(),
                 "If Sigma_W = I + epsilon Q + O(epsilon^2), then I - epsilon Q / 2 whitens it up to O(epsilon^2): the "
                 "derivative of Sigma_W^{-1/2} at I is -Q/2.",
                 Star(()),
@@ -405,14 +401,14 @@ def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             ),
             Step(
                 "velocity",
-                _unprojected_motion(flow),
+                unprojected_motion(flow, gradient),
                 "w / (N (C + w^2)^2) from the class means and w^3 / (C N (C + w^2)^2) from the whitening add up to "
                 "w / (C N (C + w^2)).",
                 Star(),
             ),
             Step(
                 "flow",
-                unprojected_statement(flow),
+                AllOf((flow.gradient_statement, inverse_root(), unprojected_motion(flow, gradient))),
                 "The gradient, the derivative of the inverse root, and the velocity of the SNR matrix.",
                 Conjunction(("gradient", "inverse root", "velocity")),
             ),

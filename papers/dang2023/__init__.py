@@ -6,9 +6,12 @@ from . import balanced, critical_points, cross_entropy, deep, geometry, one_laye
 BIBTEX = r"""@inproceedings{dang2023,
   author        = {Dang, Hien and Tran, Tho and Osher, Stanley and Tran-The, Hung and Ho, Nhat and Nguyen, Tan},
   title         = {Neural Collapse in Deep Linear Networks: From Balanced to Imbalanced Data},
-  booktitle     = {International Conference on Machine Learning},
+  booktitle     = {Proceedings of the 40th International Conference on Machine Learning},
+  series        = {Proceedings of Machine Learning Research},
+  volume        = {202},
+  pages         = {6873--6947},
   year          = {2023},
-  eprint        = {2301.00437},
+  eprint        = {2301.00437v5},
   archiveprefix = {arXiv}
 }
 """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...numerics.deep_linear import DeepLinearUFM, Factors
 
-VERSION = "2301.00437"
+VERSION = "2301.00437v5"
 
 CLASSES = Parameter(balance.K, integers(2), "number of classes")
 SAMPLES = Parameter(balance.N, integers(1), "samples in all", sampled_to=30)

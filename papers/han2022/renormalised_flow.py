@@ -87,7 +87,14 @@ Sigma_TXw, Mbar_Xw, mu_Xw = (
     sp.MatrixSymbol(*name) for name in ((r"\Sigma_T(X(w))", p, p), (r"\bar{M}(X(w))", p, C), (r"\mu(X(w))", p, 1))
 )
 W_X, b_X = sp.MatrixSymbol("W_{LS}(X)", C, p), sp.MatrixSymbol("b_{LS}(X)", C, 1)
-centred_labels = (Y_plain - ones_C * ones_n.T / C) / N
+
+
+def gradient_in(Sigma_T: Any, Mbar: Any, deviations: Any) -> Any:
+    """The gradient of L_LS, in total covariance, centred class means, and deviations from the global mean."""
+    along = Sigma_T.inv() * Mbar * Mbar.T * Sigma_T.inv() * deviations / (C**3 * N)
+    return along - Sigma_T.inv() * Mbar * flow.labels / C**2
+
+
 FLOW = {
     mu_X: X * ones_n / (C * N),
     Mbar_X: X * Y_plain.T / N - mu_X * ones_C.T,
@@ -96,13 +103,12 @@ FLOW = {
     least_X: (C - 1) / (2 * C) - sp.Trace(Mbar_X.T * Sigma_TX.inv() * Mbar_X) / (2 * C**2),
     W_X: Mbar_X.T * Sigma_TX.inv() / C,
     b_X: ones_C / C - W_X * mu_X,
-    gradient_X: Sigma_TX.inv() * Mbar_X * Mbar_X.T * Sigma_TX.inv() * (X - mu_X * ones_n.T) / (C**3 * N)
-    - Sigma_TX.inv() * Mbar_X * centred_labels / C**2,
+    gradient_X: gradient_in(Sigma_TX, Mbar_X, X - mu_X * ones_n.T),
     X_w: flow.residuals + snr.left * diagonal * snr.right.T * Y_plain + flow.mean * ones_n.T,
     mu_Xw: X_w * ones_n / (C * N),
     Mbar_Xw: X_w * Y_plain.T / N - mu_Xw * ones_C.T,
     Sigma_TXw: (X_w - mu_Xw * ones_n.T) * (X_w - mu_Xw * ones_n.T).T / (C * N),
-    gradient_w: flow.gradient(X_w),
+    gradient_w: gradient_in(Sigma_TXw, Mbar_Xw, X_w - mu_Xw * ones_n.T),
     projected: flow.projection(gradient_w),
 }
 FLOW_DOMAIN = Domain((CLASSES, PER_CLASS, DIMENSION), (p >= C - 1, p <= C * (N - 1)))

@@ -17,6 +17,11 @@ from ..printing import latex
 Expression: TypeAlias = sp.Expr | MatrixExpr
 
 
+def _objective(expr: Expression) -> str:
+    """A formula under min, inf or a gradient: in brackets unless it is one symbol."""
+    return latex(expr) if expr.is_Symbol else rf"\left[ {latex(expr)} \right]"
+
+
 @dataclass(frozen=True)
 class Statement:
     """A mathematical statement. Final subclasses below; each prints itself with ``latex()``."""
@@ -139,7 +144,7 @@ class Minimum(Statement):
         at = r",\; ".join(f"{latex(x)} = {latex(p)}" for x, p in zip(self.over, self.at, strict=True))
         only = "exactly at" if self.unique else "at"
         return (
-            rf"\min_{{{over}}} \left[ {latex(self.objective)} \right] = {latex(self.value)}"
+            rf"\min_{{{over}}} {_objective(self.objective)} = {latex(self.value)}"
             rf" \quad \text{{{only}}} \quad {at}"
         )
 
@@ -156,8 +161,8 @@ class EqualInfima(Statement):
     def latex(self) -> str:
         left, right = (", ".join(latex(x) for x in over) for over in (self.left_over, self.right_over))
         return (
-            rf"\inf_{{{left}}} \left[ {latex(self.left)} \right]"
-            rf" = \inf_{{{right}}} \left[ {latex(self.right)} \right]"
+            rf"\inf_{{{left}}} {_objective(self.left)}"
+            rf" = \inf_{{{right}}} {_objective(self.right)}"
         )
 
 
@@ -192,7 +197,9 @@ class Vanishing(Statement):
     variable: sp.Symbol
 
     def latex(self) -> str:
-        return rf"\lim_{{{latex(self.variable)} \to \infty}} {latex(self.expression)} = 0"
+        body = latex(self.expression)
+        body = rf"\left({body}\right)" if self.expression.is_Add or body.startswith("-") else body
+        return rf"\lim_{{{latex(self.variable)} \to \infty}} {body} = 0"
 
 
 @dataclass(frozen=True)
@@ -204,12 +211,11 @@ class Between:
     high: int | sp.Rational | None = None
 
     def latex(self) -> str:
-        low = "" if self.low is None else rf"{latex(sp.sympify(self.low, strict=True))} \le "
-        return (
-            low
-            + latex(self.symbol)
-            + ("" if self.high is None else rf" \le {latex(sp.sympify(self.high, strict=True))}")
-        )
+        name = latex(self.symbol)
+        low, high = (None if x is None else latex(sp.sympify(x, strict=True)) for x in (self.low, self.high))
+        if low is None or high is None:
+            return rf"{name} \ge {low}" if low is not None else rf"{name} \le {high}"
+        return rf"{name} = {low}" if low == high else rf"{low} \le {name} \le {high}"
 
 
 @dataclass(frozen=True)
@@ -227,7 +233,7 @@ class Exceeds(Statement):
     def latex(self) -> str:
         boxes = [r",\; ".join(side.latex() for side in box) for box in self.domain]
         where = r" \text{ or } ".join(box for box in boxes if box)
-        return f"{latex(self.left)} > {latex(self.right)}" + (rf" \quad ({where})" if where else "")
+        return f"{latex(self.left)} > {latex(self.right)}" + (rf" \quad {{\text{{for }} {where}}}" if where else "")
 
 
 @dataclass(frozen=True)
@@ -239,7 +245,7 @@ class GradientIs(Statement):
     gradient: MatrixExpr
 
     def latex(self) -> str:
-        return rf"\nabla_{{{latex(self.variable)}}} \left[ {latex(self.objective)} \right] = {latex(self.gradient)}"
+        return rf"\nabla_{{{latex(self.variable)}}} {_objective(self.objective)} = {latex(self.gradient)}"
 
 
 @dataclass(frozen=True)
@@ -283,10 +289,13 @@ class Equalisation(Growth):
 
     def latex(self) -> str:
         name, k = latex(self.variable), self.exponent
+        above, below = (latex(part) for part in sp.fraction(self.coefficient))
+        distance = rf"\Phi({name}(0)) - \Phi(v(0))"
+        distance = distance if below == "1" else rf"{below} \left({distance}\right)"
         return (
             rf"{name}(0) \ge v(0) \;\Longrightarrow\; \frac{{{name}}}{{v}} \downarrow 1,\quad "
-            rf"1 \le \left(\frac{{{name}}}{{v}}\right)^{{{k}}} \le 1 + \frac{{\Phi({name}(0)) - \Phi(v(0))}}"
-            rf"{{{latex(self.coefficient)} v^{{{k}}}}},\quad \Phi({name}) = {latex(self.integral)}"
+            rf"1 \le \left(\frac{{{name}}}{{v}}\right)^{{{k}}} \le 1 + \frac{{{distance}}}"
+            rf"{{{above} v^{{{k}}}}},\quad \Phi({name}) = {latex(self.integral)}"
         )
 
 
@@ -304,7 +313,8 @@ class EqualShares(Equalisation):
 
     def latex(self) -> str:
         name, count = latex(self.variable), latex(self.count)
-        each, other = (latex(self.quantity.xreplace({self.variable: sp.Symbol(f"{name}_{i}")})) for i in "ji")
+        indexed = (self.quantity.xreplace({self.variable: sp.Symbol(f"{name}_{i}")}) for i in "ji")
+        each, other = (latex(expr, inline=True) for expr in indexed)
         return (
             rf"\left(\frac{{\min {name}}}{{\max {name}}}\right)^{{{self.power}}} \le ({count}) "
             rf"\frac{{{each}}}{{\sum_{{i=1}}^{{{count}}} {other}}} \le "
@@ -327,11 +337,11 @@ class Decay(Growth):
     def latex(self) -> str:
         name = latex(self.variable)
         base = latex(self.coefficient / sp.Symbol("t", positive=True))
-        power = latex(sp.Rational(self.power, self.exponent))
+        power = str(sp.Rational(self.power, self.exponent))
         each = latex(self.quantity.xreplace({self.variable: sp.Symbol(f"{self.variable.name}_j")}))
-        front = "" if self.limit == 1 else latex(self.limit)
+        front = "" if self.limit == 1 else f"{latex(self.limit)} "
         rate = latex(self.rate.xreplace({self.variable: sp.Symbol(f"{self.variable.name}_j")}))
         return (
             rf"\sum_{{j=1}}^{{{latex(self.count)}}} {each} \;\sim\; "
-            rf"{front} \left({latex(self.count)}\right) \left({base}\right)^{{{power}}},\quad \dot {name}_j = {rate}"
+            rf"{front}\left({latex(self.count)}\right) \left({base}\right)^{{{power}}},\quad \dot {name}_j = {rate}"
         )
