@@ -8,7 +8,7 @@ Hypotheses are not used: modulo them every true equation would equal every other
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -29,10 +29,10 @@ from ..theory.proof.checker import (
     monomial,
 )
 from ..theory.proof.translation import Translation, Untranslatable
-from .claim import Claim
 from .latex_reader import Asymptotic, Relation
-from .symbol_table import parts
+from .symbol_table import Subject
 
+DERIVATIVE = "derivative "  # no symbol of a claim begins so
 TIME = sp.Symbol("t", positive=True)
 Quotient = tuple[Any, Any]  # numerator and denominator, polynomials of FLINT
 Entries = dict[Any, Quotient]  # by place: which expression, which word
@@ -53,9 +53,9 @@ class Difference:
 class Comparison:
     """Compares statements that were read with the parts of one claim."""
 
-    def __init__(self, claim: Claim) -> None:
-        self.claim = claim
-        self.parts = parts(claim.statement)
+    def __init__(self, about: Subject) -> None:
+        self.about = about
+        self.parts = about.parts
 
     def find(self, says: Any, taken: Collection[int] = ()) -> tuple[int | None, str]:
         """The number of a part that the statement equals, else how it differs from the nearest one.
@@ -248,12 +248,12 @@ class Comparison:
         return Difference(f"by the factor {forms.shown(factor)}", 2)
 
     # ---- normal forms
-    def translation(self) -> Translation:
-        setting = self.claim.setting
-        known = {symbol.name for symbol in setting.parameters}
+    def translation(self, more: Mapping[sp.Symbol, Range] | None = None) -> Translation:
+        about = self.about
+        known = {symbol.name for symbol in about.parameters}
         moving = any(isinstance(part, st.Growth) for part in self.parts) and "t" not in known
         time = {TIME: Range(Fraction(0), open=True)} if moving else {}
-        return Translation({**setting.parameters, **time}, setting.symmetric, setting.definitions)
+        return Translation({**about.parameters, **time, **(more or {})}, about.symmetric, about.definitions)
 
     def forms(self, expressions: Sequence[Any], elementary: bool) -> Forms | None:
         """The normal forms in one algebra; ``None`` if the second half has other derivatives than the first."""
@@ -269,13 +269,8 @@ class Comparison:
         named = opaque(expressions, translation, inner)
         if named is None:
             return None
-        translation = self.translation()
-        extra = {s: Range(None) for x in named for s in x.atoms(sp.Symbol) if s.name.startswith("d#")}
-        translation = Translation(
-            {translation._parameters[n]: r for n, r in translation.algebra.parameters.items()} | extra,
-            (),
-            self.claim.setting.definitions,
-        )
+        derivatives = {s: Range(None) for x in named for s in x.atoms(sp.Symbol) if s.name.startswith(DERIVATIVE)}
+        translation = self.translation(derivatives)
         trees = [inner.named(translation.elementary(x)) for x in named]
         return Functions(translation.algebra, inner, [inner.quotient(tree) for tree in trees], expressions)
 
@@ -298,7 +293,7 @@ def opaque(expressions: Sequence[Any], translation: Translation, inner: Elementa
                 (name for name, by, other in known if by == variables and inner.equal(tree, other)), None
             )
             if symbol is None:
-                symbol = sp.Symbol(f"d#{len(known) + 1}", real=True)
+                symbol = sp.Symbol(f"{DERIVATIVE}{len(known) + 1}", real=True)
                 known.append((symbol, variables, tree))
             replaced[derivative] = symbol
             counts[place >= half][symbol.name] += 1

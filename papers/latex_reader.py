@@ -224,7 +224,7 @@ def read(
 
     Examples:
         >>> from tightframe.papers import registry, symbol_table
-        >>> known = symbol_table.table(registry.find("han2022/total-covariance"))
+        >>> known = symbol_table.table(symbol_table.subject(registry.find("han2022/total-covariance")))
         >>> (sentence,) = read(r"\\tilde\\Sigma_T - \\tilde{\\Sigma}_W = \\tilde{\\Sigma}_B", known)
         >>> sentence.says.operator, sentence.says.right.name
         ('=', '\\\\tilde{\\\\Sigma}_B')

@@ -167,7 +167,7 @@ class _Canonical:
         elif text in ("^", "_"):
             yield from self.scripts(token)
         elif text == "'":
-            raise Unreadable("a prime", token.at)
+            yield Token("'", token.at)
         elif text in (r"\quad", r"\qquad"):
             following = self.peek()
             if following is not None and following.text in ("(", r"\left"):  # of a condition
@@ -238,7 +238,7 @@ class _Canonical:
         self.at -= 1
         while (token := self.peek()) is not None and token.text in ("^", "_", "'"):
             if token.text == "'":
-                raise Unreadable("a prime", token.at)
+                raise Unreadable("a prime after a script", token.at)
             if token.text in found:
                 raise Unreadable("two scripts at one place", token.at)
             self.at += 1

@@ -12,10 +12,50 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from ..theory.printing import latex
 from ..theory.proof import statement as st
+from ..theory.proof.checker import Range
 from .claim import Claim
 from .latex_tokens import Unreadable, spelled
+from .notation import Notation, renaming
+from .substitution import defined, substituted
 
 Name = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is compared with a manuscript: a statement and its setting, in the letters of the manuscript."""
+
+    statement: st.Statement
+    parameters: Mapping[sp.Symbol, Range]
+    symmetric: tuple[sp.MatrixSymbol, ...]
+    definitions: Mapping[Any, Any]
+
+    @property
+    def parts(self) -> tuple[st.Statement, ...]:
+        """The statement as a list of what it says."""
+        return parts(self.statement)
+
+
+def subject(claim: Claim, notation: Notation | None = None) -> Subject:
+    """The claim in a notation; in its own, without one.
+
+    Of a quantity that becomes a product of letters (C N for the samples in all), each letter is positive.
+    """
+    setting = claim.setting
+    new = {} if notation is None else renaming(notation, claim)
+    if not new:
+        return Subject(claim.statement, setting.parameters, setting.symmetric, setting.definitions)
+    parameters: dict[sp.Symbol, Range] = {}
+    for symbol, bounds in setting.parameters.items():
+        found = new.get(symbol, symbol)
+        if isinstance(found, sp.Symbol):
+            parameters[found] = bounds
+    for symbol, bounds in setting.parameters.items():
+        for letter in sorted(new.get(symbol, symbol).free_symbols, key=str):
+            positive = Range(bounds.low and 0 * bounds.low, open=True) if bounds.positive else Range(None)
+            parameters.setdefault(letter, positive)
+    symmetric = tuple(symbol.xreplace(new) for symbol in setting.symmetric)
+    return Subject(substituted(claim.statement, new), parameters, symmetric, defined(setting.definitions, new))
 
 
 @dataclass(frozen=True)
@@ -42,18 +82,18 @@ class SymbolTable:
 
 
 def parts(statement: st.Statement) -> tuple[st.Statement, ...]:
-    """The statement as a list of what it says."""
+    """The parts of a statement, those of its parts included."""
     if isinstance(statement, st.AllOf):
         return tuple(part for inner in statement.parts for part in parts(inner))
     return (statement,)
 
 
-def objects(claim: Claim) -> list[Any]:
+def objects(about: Subject) -> list[Any]:
     """Every symbol that the claim declares or uses, abbreviations and what they are made of included."""
-    found: dict[Any, None] = dict.fromkeys(claim.setting.parameters)
-    for expression in claim.statement.expressions():
+    found: dict[Any, None] = dict.fromkeys(about.parameters)
+    for expression in about.statement.expressions():
         found |= dict.fromkeys(_symbols(expression))
-    for name, meaning in claim.setting.definitions.items():
+    for name, meaning in about.definitions.items():
         found |= dict.fromkeys((name, *_symbols(meaning)))
     return list(found)
 
@@ -64,30 +104,25 @@ def _symbols(expression: Any) -> list[Any]:
     return sorted((symbol for symbol in names if symbol not in bound), key=sp.default_sort_key)
 
 
-def table(claim: Claim, names: Mapping[str, str] | None = None) -> SymbolTable:
-    """The table of a claim; ``names`` maps names as the claim prints them to the manuscript's own.
+def table(about: Subject) -> SymbolTable:
+    """The symbols of a claim, as it is written.
 
     Examples:
         >>> from tightframe.papers import registry
-        >>> ("\\\\tilde", "{", "W", "}") in table(registry.find("han2022/ls-classifier")).symbols
+        >>> ("\\\\tilde", "{", "W", "}") in table(subject(registry.find("han2022/ls-classifier"))).symbols
         True
     """
-    names = names or {}
     symbols: dict[Name, Any] = {}
     ambiguous: set[Name] = set()
     vectors: dict[Name, sp.MatrixSymbol] = {}
-
-    def printed(expression: Any) -> str:
-        own = latex(expression)
-        return names.get(own, own)
 
     def enter(name: str, symbol: Any) -> None:
         key = spelled(name)
         if symbols.setdefault(key, symbol) != symbol:
             ambiguous.add(key)
 
-    for symbol in objects(claim):
-        enter(printed(symbol), symbol)
+    for symbol in objects(about):
+        enter(latex(symbol), symbol)
         if isinstance(symbol, MatrixExpr) and symbol.shape[1] == 1:
             with suppress(Unreadable):  # a name with an index of its own has no entries
                 entry = spelled(latex(symbol[0, 0]))  # the printer knows how entries are called
@@ -95,9 +130,9 @@ def table(claim: Claim, names: Mapping[str, str] | None = None) -> SymbolTable:
                     vectors[entry[:-4]] = symbol
     members: dict[Name, sp.Symbol] = {}
     rates: dict[Name, sp.Symbol] = {}
-    for part in parts(claim.statement):
+    for part in about.parts:
         if isinstance(part, st.FirstIntegral):
-            name = printed(part.variable)
+            name = latex(part.variable)
             rates[spelled(rf"\dot {name}")] = part.variable
             rates[spelled(rf"\dot {name}_j")] = part.variable
             members[spelled(name)] = part.variable
@@ -106,7 +141,7 @@ def table(claim: Claim, names: Mapping[str, str] | None = None) -> SymbolTable:
                 if key not in symbols:
                     symbols[key] = sp.Symbol(letter, positive=True)
             symbols.setdefault(spelled(f"{name}(t)"), part.variable)
-    expressions = claim.statement.expressions()
+    expressions = about.statement.expressions()
     found = {
         kind.__name__ for kind in (sp.exp, sp.Derivative) if any(expression.has(kind) for expression in expressions)
     }
