@@ -33,7 +33,7 @@ start: sentence ((AND|COMMA) sentence)*
 
 chain: sum (relation sum)+ [where]
 !relation: EQ | GT | GE | LT | LE | NE | PSD | PD | SIM | OTHER
-where: WHERE LPAR box (OR box)* RPAR | FOR box (OR box)*
+where: FOR box (OR box)*
 box: condition (COMMA condition)*
 condition: sum (relation sum)+
 
@@ -41,7 +41,7 @@ minimum: MIN SUB variables CLOSE product EQ sum [at]
 at: (AT | EXACTLY) symbol EQ sum (COMMA symbol EQ sum)*
 infima: INF SUB variables CLOSE product EQ INF SUB variables CLOSE product
 variables: symbol (COMMA symbol)*
-gradient: NABLA SUB symbol CLOSE group EQ sum
+gradient: NABLA SUB symbol CLOSE product EQ sum
 increasing: symbol MAPSTO sum INCREASES
 limit: LIM SUB symbol TO INFTY CLOSE sum EQ NUMBER
 invertible: sum INVERTIBLE
@@ -87,7 +87,7 @@ entry: ENTRY
 member: MEMBER
 euler: EULER
 
-%declare AND OR COMMA EQ GT GE LT LE NE PSD PD SIM OTHER WHERE FOR MIN INF AT EXACTLY NABLA MAPSTO INCREASES LIM TO
+%declare AND OR COMMA EQ GT GE LT LE NE PSD PD SIM OTHER FOR MIN INF AT EXACTLY NABLA MAPSTO INCREASES LIM TO
 %declare INFTY INVERTIBLE RATE IMPLIES UP PLUS MINUS DOT SLASH SUM SUB SUP OPEN CLOSE LETTER DERIVATIVE TRANSPOSE
 %declare LETTER_T INVERSE_TRANSPOSE LBRACE RBRACE SYMBOL NUMBER FRAC SQRT NORM_OPEN NORM_CLOSE FROBENIUS LOG EXP TRACE
 %declare ONES EYE DIAG ENTRY MEMBER EULER LPAR RPAR LSQB RSQB
@@ -141,7 +141,6 @@ _SIMPLE = {
     r"\rVert": "NORM_CLOSE",
     r"\frac": "FRAC",
     r"\sqrt": "SQRT",
-    r"\quad": "WHERE",
 }
 _WORDS = {
     "and": "AND",
@@ -159,8 +158,8 @@ _WORDS = {
 _OPERATORS = {"tr": "TRACE", "Tr": "TRACE", "trace": "TRACE", "diag": "DIAG", "log": "LOG", "ln": "LOG", "exp": "EXP"}
 _TRANSPOSES = ((r"\top",), (r"\intercal",), (r"\mathsf", "{", "T", "}"), (r"\mathrm", "{", "T", "}"))
 _BEFORE = frozenset(  # a row that begins so continues the one before, and one that ends so goes on in the next
-    (*"=<>+-−,/", r"\ge", r"\le", r"\ne", r"\succeq", r"\succ", r"\sim", r"\cdot", r"\times", r"\approx", r"\to")
-) | frozenset((r"\Longrightarrow", r"\quad", r"\equiv", r"\propto", r"\mapsto"))
+    (*"=<>+-−/)]", r"\}", r"\ge", r"\le", r"\ne", r"\succeq", r"\succ", r"\sim", r"\cdot", r"\times", r"\approx", r"\to")
+) | frozenset((r"\Longrightarrow", r"\equiv", r"\propto", r"\mapsto"))
 _BRACKETS = {"(": 1, "[": 1, r"\{": 1, r"\lVert": 1, ")": -1, "]": -1, r"\}": -1, r"\rVert": -1}
 _ENDS = frozenset(  # what a number cannot follow: x 2 and W_1 2 have no one meaning
     ("SYMBOL", "NUMBER", "RPAR", "RSQB", "RBRACE", "CLOSE", "ENTRY", "MEMBER", "EULER", "TRANSPOSE", "LETTER_T", "EYE")
@@ -254,8 +253,10 @@ def formulas(tokens: Sequence[Token], several: bool) -> Iterator[list[Token]]:
             following = True
             continue
         if following and current:
-            goes_on = brackets > 0 or _joins(current[-1]) or _joins(token) or token.text in (")", "]", r"\}")
-            if not several and token.text in ("(", "[", r"\{", r"\lVert"):
+            goes_on = brackets > 0 or _joins(current[-1]) or _joins(token)
+            if current[-1].text in (",", ";"):
+                goes_on = brackets > 0 or token.text == r"\dot"  # an equation of its own, unless it says which flow
+            elif not several and token.text in ("(", "[", r"\{", r"\lVert"):
                 goes_on = True
             if not goes_on:
                 yield _stripped(current)

@@ -168,10 +168,6 @@ class _Canonical:
             yield from self.scripts(token)
         elif text == "'":
             yield Token("'", token.at)
-        elif text in (r"\quad", r"\qquad"):
-            following = self.peek()
-            if following is not None and following.text in ("(", r"\left"):  # of a condition
-                yield Token(r"\quad", token.at)
         elif text in _SPACES:
             return
         elif text in _SIZES:

@@ -18,6 +18,7 @@ from .latex_tokens import Unreadable, spelled
 from .notation import Notation, renaming
 from .substitution import defined, substituted
 
+PRIME = "\N{PRIME}"  # in names of matrices
 Name = tuple[str, ...]
 
 
@@ -42,7 +43,7 @@ def subject(claim: Claim, notation: Notation | None = None) -> Subject:
     Of a quantity that becomes a product of letters (C N for the samples in all), each letter is positive.
     """
     setting = claim.setting
-    new = {} if notation is None else renaming(notation, claim)
+    new = {} if notation is None else {old: _unprimed(x) for old, x in renaming(notation, claim).items()}
     if not new:
         return Subject(claim.statement, setting.parameters, setting.symmetric, setting.definitions)
     parameters: dict[sp.Symbol, Range] = {}
@@ -81,6 +82,12 @@ class SymbolTable:
         return max(map(len, (*self.symbols, *self.rates, *self.ambiguous)), default=0)
 
 
+def _unprimed(expression: Any) -> Any:
+    """A prime is the sign of a transpose in the normal form, so that names have another one."""
+    primed = [symbol for symbol in expression.atoms(sp.MatrixSymbol) if "'" in symbol.name]
+    return expression.xreplace({s: sp.MatrixSymbol(s.name.replace("'", PRIME), *s.shape) for s in primed})
+
+
 def parts(statement: st.Statement) -> tuple[st.Statement, ...]:
     """The parts of a statement, those of its parts included."""
     if isinstance(statement, st.AllOf):
@@ -117,7 +124,7 @@ def table(about: Subject) -> SymbolTable:
     vectors: dict[Name, sp.MatrixSymbol] = {}
 
     def enter(name: str, symbol: Any) -> None:
-        key = spelled(name)
+        key = spelled(name.replace(PRIME, "'"))
         if symbols.setdefault(key, symbol) != symbol:
             ambiguous.add(key)
 
@@ -125,7 +132,7 @@ def table(about: Subject) -> SymbolTable:
         enter(latex(symbol), symbol)
         if isinstance(symbol, MatrixExpr) and symbol.shape[1] == 1:
             with suppress(Unreadable):  # a name with an index of its own has no entries
-                entry = spelled(latex(symbol[0, 0]))  # the printer knows how entries are called
+                entry = spelled(latex(symbol[0, 0]).replace(PRIME, "'"))  # the printer knows how entries are called
                 if entry[-4:] == ("_", "{", "1", "}"):
                     vectors[entry[:-4]] = symbol
     members: dict[Name, sp.Symbol] = {}
