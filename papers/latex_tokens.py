@@ -85,9 +85,11 @@ def raw(source: str, start: int = 0) -> list[Token]:
         >>> [token.text for token in raw(r"\\frac12 x")]
         ['\\\\frac', '12', ' ', 'x']
     """
-    found = [Token(match[0], start + match.start()) for match in _RAW.finditer(source)]
-    if len(found) > 4 * MAX_TOKENS:
-        raise Unreadable(f"more than {MAX_TOKENS} tokens", found[4 * MAX_TOKENS].at)
+    found: list[Token] = []
+    for match in _RAW.finditer(source):
+        found.append(Token(match[0], start + match.start()))
+        if len(found) > 4 * MAX_TOKENS:
+            raise Unreadable(f"more than {MAX_TOKENS} tokens", found[-1].at)
     return found
 
 
