@@ -7,9 +7,11 @@ Hypotheses are not used: modulo them every true equation would equal every other
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -18,11 +20,14 @@ import flint
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
+from ..theory.printing import latex
 from ..theory.proof import statement as st
 from ..theory.proof.checker import (
     Algebra,
     Commutative,
     Elementary,
+    Key,
+    Monomial,
     Polynomial,
     Range,
     Rejected,
@@ -30,10 +35,12 @@ from ..theory.proof.checker import (
 )
 from ..theory.proof.translation import Translation, Untranslatable
 from .latex_reader import Asymptotic, Relation
+from .substitution import substituted
 from .symbol_table import Subject
 
 DERIVATIVE = "derivative "  # no symbol of a claim begins so
 TIME = sp.Symbol("t", positive=True)
+FAR, OTHER = 10_000, 300  # weights: of what is no statement of the claim, and from where on kinds differ
 Quotient = tuple[Any, Any]  # numerator and denominator, polynomials of FLINT
 Entries = dict[Any, Quotient]  # by place: which expression, which word
 
@@ -65,21 +72,58 @@ class Comparison:
         Raises:
             Incomparable: if it equals none, and cannot be compared with one that is of its form.
         """
-        nearest = Difference("the claim has no such statement", 10_000)
-        unknown: Incomparable | None = None
+        if self.folded is not None:  # equal letter by letter, then abbreviations need not be written out
+            other, names = self.folded
+            with suppress(Incomparable):
+                number, _ = other.find(_replaced(says, names), taken)
+                if number is not None:
+                    return number, ""
         numbered = sorted(enumerate(self.parts, 1), key=lambda item: item[0] in taken)
+        nearest = Difference("the claim has no such statement", FAR)
+        close, unknown = 0, None
         for number, part in numbered:
             try:
                 found = self.difference(part, says)
             except Incomparable as error:
-                unknown = error
+                unknown = unknown or error
                 continue
             if found is None:
                 return number, ""
-            nearest = min(nearest, found, key=lambda difference: difference.weight)
-        if unknown is not None:
+            if found.weight < nearest.weight:
+                nearest, close = found, number
+        if unknown is not None and nearest.weight >= OTHER:
             raise unknown
-        return None, nearest.text
+        return None, self.in_abbreviations(close, says, nearest)
+
+    def in_abbreviations(self, number: int, says: Any, found: Difference) -> str:
+        """The difference from a part with abbreviations left as they are, if it can be seen there."""
+        folded = self.folded
+        if folded is None or not number or found.weight >= OTHER:
+            return found.text
+        other, names = folded
+        try:
+            again = other.difference(other.parts[number - 1], _replaced(says, names))
+        except Incomparable:
+            again = None
+        shown = (again or found).text
+        for letter, name in names.items():
+            shown = re.sub(rf"\b{re.escape(name.name)}\b", lambda _: latex(letter), shown)  # noqa: B023
+        return shown
+
+    @cached_property
+    def folded(self) -> tuple[Comparison, dict[Any, Any]] | None:
+        """The same with letters in place of abbreviations, for saying what differs."""
+        about = self.about
+        if not about.definitions:
+            return None
+        names: dict[Any, Any] = {}
+        for i, letter in enumerate(about.definitions):
+            name = f"abbreviation{i}"
+            matrix = isinstance(letter, MatrixExpr)
+            names[letter] = sp.MatrixSymbol(name, *letter.shape) if matrix else sp.Symbol(name, real=True)
+        scalars = {symbol: Range(None) for symbol in names.values() if isinstance(symbol, sp.Symbol)}
+        statement = substituted(about.statement, names)
+        return Comparison(Subject(statement, {**about.parameters, **scalars}, about.symmetric, {})), names
 
     def difference(self, part: st.Statement, says: Any) -> Difference | None:
         """``None`` if the statement is proved equal to the part."""
@@ -154,15 +198,15 @@ class Comparison:
             return found
         wanted = ">=" if isinstance(part, st.Nonnegative) else ">"
         if says.operator != wanted:
-            return Difference(f"the relation is {says.operator}, not {wanted}", 5)
+            return Difference(f"the relation is {says.operator}, not {wanted}", 1)
         known = {frozenset(box) for box in part.domain} if exceeds else {frozenset[st.Between]()}
         if not exceeds and not says.boxes:
             return None
         if {frozenset(box) for box in says.boxes or ((),)} != known:
             if not says.boxes:
                 shown = " or ".join(", ".join(side.latex() for side in box) for box in part.domain)
-                return Difference(f"the condition is missing: {shown}", 3)
-            return Difference("the condition is another one", 3)
+                return Difference(f"the condition is missing: {shown}", 1)
+            return Difference("the condition is another one", 1)
         return None
 
     def minimum(self, part: st.Minimum, says: st.Minimum) -> Difference | None:
@@ -245,7 +289,7 @@ class Comparison:
             return forms.described(left, right)
         if forms.is_one(factor) or (not exact and forms.allowed(left, right, factor, positive)):
             return None
-        return Difference(f"by the factor {forms.shown(factor)}", 2)
+        return forms.multiple(left, right, factor)
 
     # ---- normal forms
     def translation(self, more: Mapping[sp.Symbol, Range] | None = None) -> Translation:
@@ -273,6 +317,17 @@ class Comparison:
         translation = self.translation(derivatives)
         trees = [inner.named(translation.elementary(x)) for x in named]
         return Functions(translation.algebra, inner, [inner.quotient(tree) for tree in trees], expressions)
+
+
+def _replaced(says: Any, names: Mapping[Any, Any]) -> Any:
+    """A statement that was read, with other letters."""
+
+    def of(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(of(part) for part in value)
+        return value.xreplace(dict(names)) if isinstance(value, sp.Basic) else value
+
+    return replace(says, **{item.name: of(getattr(says, item.name)) for item in fields(says)})
 
 
 def opaque(expressions: Sequence[Any], translation: Translation, inner: Elementary) -> list[Any] | None:
@@ -414,13 +469,49 @@ class Forms:
         ours, theirs = self.minus(left, right), self.minus(their_left, their_right)
         if not ours:
             return self._identity(theirs, says)
-        for version in (theirs, self.transposed(theirs)):
-            factor = None if version is None else self.factor(ours, version)
-            if factor is not None:
-                if self.allowed(ours, version, factor):
-                    return None
-                return Difference(f"by the factor {self.shown(factor)}", 2)
+        versions = [(their_left, their_right)]
+        turned = [self.transposed(side) for side in versions[0]]
+        if None not in turned:
+            versions.append((turned[0] or {}, turned[1] or {}))
+        for version in versions:
+            factor = self.factor(ours, self.minus(*version))
+            if factor is None:
+                continue
+            if self.allowed(ours, self.minus(*version), factor) and self._rearranged(factor, *version):
+                return None
+            return self._sides() or Difference(f"by {self.by(factor)}", self._weight(factor))
         return self._sides() or self.described(ours, theirs)
+
+    def _rearranged(self, factor: Quotient, their_left: Entries, their_right: Entries) -> bool:
+        """Whether the equation is that of the claim times the factor, with terms moved.
+
+        Terms that stand on both sides of the claim hide signs: with a + b = b also a - b = -b and b - a = b say the
+        same, the last of which looks like an error. So with such terms both sides have to be multiples of the claim's.
+        """
+        left, right, *_ = self.entries
+        if self.is_one(factor) or not self._cancel(left, right):
+            return True
+        sides, swapped = (left, right), (right, left)
+        for ours, sign in ((sides, 1), (swapped, -1)):
+            scaled = [
+                {key: self.times(value, (sign * factor[0], factor[1])) for key, value in side.items()} for side in ours
+            ]
+            if scaled == [their_left, their_right]:
+                return True
+        return False
+
+    def _cancel(self, left: Entries, right: Entries) -> bool:
+        """Whether terms of one side cancel with some of the other."""
+        for key in left.keys() & right.keys():
+            (a, b), (c, d) = left[key], right[key]
+            common = b.gcd(d)
+            first, second = a * (d / common), c * (b / common)
+            if len(first - second) != len(first) + len(second):
+                return True
+        return False
+
+    def _weight(self, factor: Quotient) -> int:
+        return len(factor[0]) + len(factor[1])
 
     def _identity(self, theirs: Entries, says: Relation) -> Difference | None:
         """The claim equates two forms of one expression: both sides have to be that, and not in one form."""
@@ -450,12 +541,20 @@ class Forms:
                 side = where[1 - same]
                 factor = self.factor(ours[1 - same], theirs[1 - same])
                 if factor is not None and ours[1 - same]:
-                    if self.is_one((-factor[0], factor[1])):
-                        return Difference(f"the {side} side by its sign", 1)
-                    return Difference(f"the {side} side by the factor {self.shown(factor)}", 1)
+                    found = self.multiple(ours[1 - same], theirs[1 - same], factor)
+                    return Difference(f"the {side} side {found.text}", found.weight - 1)
                 if self.transposed(theirs[1 - same]) == ours[1 - same]:
                     return Difference(f"the {side} side by a transpose", 1)
         return None
+
+    def multiple(self, ours: Entries, theirs: Entries, factor: Quotient) -> Difference:
+        """By a factor, or, of two numbers whose quotient is long, by what is added."""
+        weight = self._weight(factor)
+        if weight <= 4 or len(ours) != 1:
+            return Difference(f"by {self.by(factor)}", weight)
+        (mine,), (read,) = ours.values(), theirs.values()
+        more = self.plus(read, mine, -1)
+        return Difference(f"by {self.shown(more)} more", self._weight(more) + 2)
 
     def transposed(self, entries: Entries) -> Entries | None:
         return None
@@ -463,13 +562,12 @@ class Forms:
     def described(self, ours: Entries, theirs: Entries) -> Difference:
         """Term by term, up to the factor that most terms have in common."""
         shared = [key for key in ours if key in theirs]
-        factors = Counter(str(self.divided(theirs[key], ours[key])) for key in shared)
-        common = factors.most_common(1)[0][0] if factors else ""
+        factors = [self.divided(theirs[key], ours[key]) for key in shared]
+        common = max(factors, key=factors.count) if factors else None
         notes: list[str] = []
-        for key in shared:
-            factor = self.divided(theirs[key], ours[key])
-            if str(factor) != common:
-                notes.append(f"{self.term(key)} by {self.by(factor)}")
+        for key, factor in zip(shared, factors, strict=True):
+            if common is not None and factor != common:
+                notes.append(f"{self.term(key)} by {self.by(self.divided(factor, common))}")
         missing = [key for key in ours if key not in theirs]
         extra = [key for key in theirs if key not in ours]
         for key in list(missing):
@@ -517,11 +615,55 @@ def _grouped(text: str) -> str:
     return f"({text})" if " " in text else text
 
 
+def with_one_inverse(algebra: Algebra, polys: Sequence[Polynomial]) -> list[Polynomial]:
+    """The polynomials with (c x A)^-1 written as (c x)^-1 A^-1, where both inverses occur."""
+    same: dict[str, tuple[str, Fraction, Monomial]] = {}
+    first: dict[Any, tuple[str, Fraction, Monomial]] = {}
+
+    def of(poly: Polynomial) -> Polynomial:
+        return algebra.collect(poly.shape, (term(key, value) for key, value in poly.terms.items()))
+
+    def term(key: Key, value: Fraction) -> tuple[Key, Fraction]:
+        mono, traces, word = key
+        factors = list(mono)
+
+        def letter(symbol: str) -> str:
+            nonlocal value
+            name = symbol.removesuffix("'")
+            if name not in same:
+                return symbol
+            other, scale, extra = same[name]
+            value *= scale
+            factors.extend(extra)
+            return other + symbol[len(name) :]
+
+        found = tuple(tuple(letter(symbol) for symbol in trace) for trace in traces)
+        inside = None if word is None else tuple(letter(symbol) for symbol in word)
+        return (monomial(factors), found, inside), value
+
+    for name, letter in list(algebra.letters.items()):
+        if letter.inverse_of is None:
+            continue
+        inner = of(letter.inverse_of)
+        names = sorted({n for mono, _, _ in inner.terms for n, _ in mono})
+        # an order that does not change when all terms are multiplied by a monomial
+        lead = min(inner.terms, key=lambda key: (key[1], key[2] or (), [dict(key[0]).get(n, 0) for n in names]))
+        scale, mono = inner.terms[lead], lead[0]
+        inverse = tuple((n, -e) for n, e in mono)
+        shape = frozenset(
+            ((monomial((*m, *inverse)), traces, word), value / scale) for (m, traces, word), value in inner.terms.items()
+        )
+        other, other_scale, other_mono = first.setdefault((inner.shape, shape), (name, scale, mono))
+        same[name] = other, other_scale / scale, monomial((*other_mono, *inverse))
+    return [of(poly) for poly in polys]
+
+
 class Words(Forms):
     """Polynomials in words of matrices and in traces; every reciprocal is written out."""
 
     def __init__(self, algebra: Algebra, polys: Sequence[Polynomial], expressions: Sequence[Any]) -> None:
         names: set[str] = set()
+        polys = with_one_inverse(algebra, polys)
         pending = list(polys)
         seen: set[str] = set()
         while pending:
