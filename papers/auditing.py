@@ -117,6 +117,8 @@ class Audit:
         total = len(self.equations)
         counted = ", ".join(f"{self.counts[str(f)]} {f}" for f in Finding if self.counts[str(f)])
         last = f"{total} equation{'s' * (total != 1)} tied to claims" + (f": {counted}" if counted else "")
+        if total:
+            last += f"; unread: {self.counts[str(Finding.UNREAD)] / total:.0%}"
         return "\n".join([*(each.text() for each in self.all), last]) + "\n"
 
     def github(self) -> str:

@@ -7,6 +7,7 @@ Hypotheses are not used: modulo them every true equation would equal every other
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -39,6 +40,7 @@ from .substitution import substituted
 from .symbol_table import Subject
 
 DERIVATIVE = "derivative "  # no symbol of a claim begins so
+MAX_TERMS = 20_000  # of an expression multiplied out, as in the checker
 TIME = sp.Symbol("t", positive=True)
 FAR, OTHER = 10_000, 300  # weights: of what is no statement of the claim, and from where on kinds differ
 Quotient = tuple[Any, Any]  # numerator and denominator, polynomials of FLINT
@@ -63,6 +65,7 @@ class Comparison:
     def __init__(self, about: Subject) -> None:
         self.about = about
         self.parts = about.parts
+        self._terms: dict[Any, int] = {}
 
     def find(self, says: Any, taken: Collection[int] = ()) -> tuple[int | None, str]:
         """The number of a part that the statement equals, else how it differs from the nearest one.
@@ -299,8 +302,29 @@ class Comparison:
         time = {TIME: Range(Fraction(0), open=True)} if moving else {}
         return Translation({**about.parameters, **time, **(more or {})}, about.symmetric, about.definitions)
 
+    def terms(self, expression: Any) -> int:
+        """About how many terms the expression has when it is multiplied out, abbreviations written out."""
+        if expression not in self._terms:
+            self._terms[expression] = 1  # of what leads back to itself; the translation refuses it
+            self._terms[expression] = min(self._count(expression), 10 * MAX_TERMS)
+        return self._terms[expression]
+
+    def _count(self, expression: Any) -> int:
+        if expression in self.about.definitions:
+            return self.terms(self.about.definitions[expression])
+        parts = [self.terms(part) for part in expression.args]
+        if isinstance(expression, sp.Add | sp.MatAdd):
+            return sum(parts)
+        if isinstance(expression, sp.Pow | sp.MatPow) and isinstance(expression.args[1], sp.Integer):
+            exponent = int(expression.args[1])
+            return min(parts[0], 10 * MAX_TERMS) ** min(abs(exponent), 64)
+        return math.prod(parts)
+
     def forms(self, expressions: Sequence[Any], elementary: bool) -> Forms | None:
         """The normal forms in one algebra; ``None`` if the second half has other derivatives than the first."""
+        for expression in expressions:
+            if self.terms(expression) > MAX_TERMS:
+                raise Incomparable(f"more than {MAX_TERMS} terms when it is multiplied out")
         translation = self.translation()
         if not elementary and not any(isinstance(x, MatrixExpr) for x in expressions):
             elementary = any(x.has(sp.exp, sp.log, sp.Derivative) for x in expressions)
@@ -479,7 +503,7 @@ class Forms:
                 continue
             if self.allowed(ours, self.minus(*version), factor) and self._rearranged(factor, *version):
                 return None
-            return self._sides() or Difference(f"by {self.by(factor)}", self._weight(factor))
+            return self._sides() or self.multiple(ours, self.minus(*version), factor)
         return self._sides() or self.described(ours, theirs)
 
     def _rearranged(self, factor: Quotient, their_left: Entries, their_right: Entries) -> bool:
@@ -550,7 +574,7 @@ class Forms:
     def multiple(self, ours: Entries, theirs: Entries, factor: Quotient) -> Difference:
         """By a factor, or, of two numbers whose quotient is long, by what is added."""
         weight = self._weight(factor)
-        if weight <= 4 or len(ours) != 1:
+        if weight <= 3 or len(ours) != 1:
             return Difference(f"by {self.by(factor)}", weight)
         (mine,), (read,) = ours.values(), theirs.values()
         more = self.plus(read, mine, -1)
@@ -567,7 +591,9 @@ class Forms:
         notes: list[str] = []
         for key, factor in zip(shared, factors, strict=True):
             if common is not None and factor != common:
-                notes.append(f"{self.term(key)} by {self.by(self.divided(factor, common))}")
+                scaled = self.times(ours[key], common)
+                found = self.multiple({key: scaled}, {key: theirs[key]}, self.divided(factor, common))
+                notes.append(f"{self.term(key)} {found.text}")
         missing = [key for key in ours if key not in theirs]
         extra = [key for key in theirs if key not in ours]
         for key in list(missing):
@@ -599,7 +625,7 @@ class Forms:
             ]
             number = str(value)
             terms.append(" ".join([*([number] if number != "1" or not letters else []), *letters]))
-        return " + ".join(terms) or "0"
+        return " + ".join(terms).replace("+ -", "- ").replace("- 1 ", "- ") or "0"
 
     def name(self, generator: str) -> str:
         return generator
@@ -609,6 +635,15 @@ class Forms:
 
     def term(self, key: Any) -> str:
         return "a term"
+
+
+def _plain(terms: Mapping[Key, Fraction]) -> str:
+    """A sum of monomials as text."""
+    found: list[str] = []
+    for (mono, _, _), value in terms.items():
+        letters = [f"{name}^{e}" if e != 1 else name for name, e in mono]
+        found.append(" ".join([*([str(value)] if value != 1 or not letters else []), *letters]))
+    return " + ".join(found).replace("+ -", "- ") or "0"
 
 
 def _grouped(text: str) -> str:
@@ -713,8 +748,28 @@ class Words(Forms):
         return found if len(found) == len(entries) else None
 
     def name(self, generator: str) -> str:
-        power = self.algebra.powers.get(generator)
-        return generator if power is None else f"({generator})"
+        """A power as such; a trace with its letters."""
+        if generator in self.algebra.powers:
+            base, exponent = self.algebra.powers[generator]
+            return f"{_grouped(_plain(base.terms))}^{_grouped(_plain({(m, (), None): x for m, x in exponent}))}"
+        found = re.fullmatch(r"tr\((.*)\)", generator)
+        return generator if found is None else f"tr({self.word(tuple(found[1].split()))})"
+
+    def word(self, word: tuple[str, ...]) -> str:
+        """The letters of a product, inverses written out where they are short."""
+        return " ".join(self.letter(symbol) for symbol in word)
+
+    def letter(self, symbol: str) -> str:
+        name = symbol.removesuffix("'")
+        turned = "^T" * (name != symbol)
+        inner = self.algebra.letters[name].inverse_of if name in self.algebra.letters else None
+        if inner is None:
+            return name + turned
+        shown = " + ".join(
+            " ".join([_plain({(mono, traces, None): value}), self.word(word or ("I",))]).removeprefix("1 ")
+            for (mono, traces, word), value in inner.terms.items()
+        )
+        return f"({shown})^-1{turned}" if len(shown) < 60 else f"an inverse{turned}"
 
     def near(self, key: Any, other: Any) -> str:
         mine, theirs = (self._word(x) for x in (key, other))
@@ -727,7 +782,7 @@ class Words(Forms):
             if Counter(mine) == Counter(theirs):
                 return "the order of its factors"
             if len(changed) == 1:
-                return f"{changed[0][1]} in place of {changed[0][0]}"
+                return f"{self.letter(changed[0][1])} in place of {self.letter(changed[0][0])}"
         return ""
 
     @staticmethod
@@ -737,7 +792,7 @@ class Words(Forms):
 
     def term(self, key: Any) -> str:
         word = self._word(key)
-        return "the scalar part" if word is None else f"the term {' '.join(word)}" if word else "the identity"
+        return "the scalar part" if word is None else f"the term {self.word(word)}" if word else "the identity"
 
 
 def _trace(word: tuple[str, ...]) -> str:

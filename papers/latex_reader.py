@@ -20,11 +20,11 @@ from sympy.matrices.exceptions import ShapeError
 from sympy.matrices.expressions.special import OneMatrix
 
 from ..theory.proof import statement as st
-from .latex_tokens import ROW, TEXT, Token, Unreadable, canonical, expanded, raw
+from .latex_tokens import MAX_DEPTH, ROW, TEXT, Token, Unreadable, canonical, expanded, raw
 from .symbol_table import SymbolTable
 
 MAX_EXPONENT = 24  # of an integer power; the largest of a shipped claim is 4
-MAX_TERMS = 200_000  # when everything is multiplied out
+MAX_FACTORS = 100  # of one product
 
 GRAMMAR = r"""
 start: sentence ((AND|COMMA) sentence)*
@@ -264,6 +264,8 @@ def formulas(tokens: Sequence[Token], several: bool) -> Iterator[list[Token]]:
         following = False
         braces += {"{": 1, "}": -1}.get(token.text, 0)
         brackets += _BRACKETS.get(token.text, 0)
+        if brackets > MAX_DEPTH:
+            raise Unreadable(f"brackets deeper than {MAX_DEPTH}", token.at)
         current.append(token)
     if current:
         yield _stripped(current)
@@ -774,6 +776,8 @@ class _Builder:
                 continue
             tree, last = inner
             values.append((self.value(last), last))
+            if len(values) >= MAX_FACTORS:
+                raise self.stop(f"a product of more than {MAX_FACTORS} factors")
             self.not_a_call(tree, last)
         values.append((self.value(tree), tree))
         found, *rest = (value for value, _ in reversed(values))

@@ -20,6 +20,7 @@ MAX_LINE = 50_000  # characters; a paragraph on one line has a few thousand
 MAX_TOTAL = 16 * 2**20  # characters of all files together
 MAX_DEPTH = 16  # of \input
 MAX_FILES = 500
+MAX_TIES = 2_000  # of equations to claims
 MAX_REACH = 30  # lines between a comment and the equation that it is about
 
 _INPUT = re.compile(r"\\(input|include|subfile|tfeq)\s*\{([^{}]*)\}|\\input\s+([^\s\\{}]+)")
@@ -202,6 +203,8 @@ class _Loader:
             self.styles = path[1]
         if tie is not None:
             self.made.comments.append(Comment(self.length, tie["id"], tie["hash"]))
+            if len(self.made.comments) > MAX_TIES:
+                raise ManuscriptError(f"{shown}:{number}: more than {MAX_TIES} comments that name claims")
         if r"\end{document}" in code:
             self.over = True
 
@@ -335,6 +338,8 @@ def equations(manuscript: Manuscript) -> list[Equation]:
             body = re.sub(r"^\s*\{\s*\d+\s*\}", lambda match: " " * len(match[0]), body)
         found += _tied(body, opening.end(), about, rows)
         at = close + len(end)
+        if len(found) > MAX_TIES:
+            raise ManuscriptError(f"{manuscript.place(at)}: more than {MAX_TIES} equations that are tied to claims")
     found += [_without_equation(comment) for comment in comments]
     return sorted(found, key=lambda equation: equation.at)
 
