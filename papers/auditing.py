@@ -180,7 +180,9 @@ class _Auditor:
         finding, detail, parts, of = self.compared(equation, claim)
         if equation.hash is not None and equation.hash != claim.hash:
             stale = f"the comment has hash {equation.hash}, the claim is {claim.hash} now"
-            return result(Finding.STALE, f"{stale}; the equation: {finding}{f', {detail}' if detail else ''}", parts, of)
+            return result(
+                Finding.STALE, f"{stale}; the equation: {finding}{f', {detail}' if detail else ''}", parts, of
+            )
         if finding is Finding.SAME:
             verdict = self.verdict(claim)
             if verdict in TOO_LOW:

@@ -137,15 +137,15 @@ class Comparison:
 
     def _difference(self, part: st.Statement, says: Any) -> Difference | None:
         match part, says:
-            case (st.Equal() | st.Identity()), Relation():
+            case ((st.Equal() | st.Identity()), Relation()):
                 return self.equation(part, says)
-            case (st.Positive() | st.Nonnegative() | st.Exceeds()), Relation():
+            case ((st.Positive() | st.Nonnegative() | st.Exceeds()), Relation()):
                 return self.inequality(part, says)
-            case (st.PositiveSemidefinite() | st.PositiveDefinite()), Relation():
+            case ((st.PositiveSemidefinite() | st.PositiveDefinite()), Relation()):
                 wanted = "psd" if isinstance(part, st.PositiveSemidefinite) else "pd"
                 if says.operator != wanted or not isinstance(says.left, MatrixExpr):
                     return Difference("another relation", 500)
-                return self.scaled([part.matrix], [says.left - says.right], positive=True)
+                return self.scaled([part.matrix], [says.left - says.right], exact=True)
             case st.Invertible(matrix), st.Invertible(read):
                 return self.scaled([matrix], [read])
             case st.Minimum(), st.Minimum():
@@ -179,9 +179,8 @@ class Comparison:
         matrices = isinstance(part.left, MatrixExpr)
         if matrices != isinstance(says.left, MatrixExpr):
             return Difference("numbers in place of matrices" if matrices else "matrices in place of numbers", 500)
-        if matrices and self._shape(part.left) != self._shape(says.left):
-            if self._shape(part.left) != self._shape(says.left)[::-1]:
-                return Difference("matrices of other sizes", 400)
+        if matrices and self._shape(part.left) not in (self._shape(says.left), self._shape(says.left)[::-1]):
+            return Difference("matrices of other sizes", 400)
         ours, theirs = [part.left, part.right], [says.left, says.right]
         forms = self.forms(ours + theirs, elementary=isinstance(part, st.Identity))
         if forms is None:
@@ -196,7 +195,8 @@ class Comparison:
             return Difference(f"the relation is {says.operator}", 300)
         exceeds = isinstance(part, st.Exceeds)
         ours = part.left - part.right if exceeds else part.scalar
-        found = self.scaled([ours], [says.left - says.right], positive=True, elementary=exceeds)
+        zero = 0 in says.sides() and (not exceeds or 0 in (part.left, part.right))  # a factor would not be seen
+        found = self.scaled([ours], [says.left - says.right], positive=True, exact=zero, elementary=exceeds)
         if found is not None:
             return found
         wanted = ">=" if isinstance(part, st.Nonnegative) else ">"
@@ -329,9 +329,7 @@ class Comparison:
         if not elementary and not any(isinstance(x, MatrixExpr) for x in expressions):
             elementary = any(x.has(sp.exp, sp.log, sp.Derivative) for x in expressions)
         if not elementary:
-            polys = [
-                translation.matrix(x) if isinstance(x, MatrixExpr) else translation.scalar(x) for x in expressions
-            ]
+            polys = [translation.matrix(x) if isinstance(x, MatrixExpr) else translation.scalar(x) for x in expressions]
             return Words(translation.algebra, polys, expressions)
         inner = Elementary()
         named = opaque(expressions, translation, inner)
@@ -368,9 +366,7 @@ def opaque(expressions: Sequence[Any], translation: Translation, inner: Elementa
         for derivative in sorted(expression.atoms(sp.Derivative), key=sp.default_sort_key):
             variables = derivative.variables
             tree = translation.elementary(derivative.expr)
-            symbol = next(
-                (name for name, by, other in known if by == variables and inner.equal(tree, other)), None
-            )
+            symbol = next((name for name, by, other in known if by == variables and inner.equal(tree, other)), None)
             if symbol is None:
                 symbol = sp.Symbol(f"{DERIVATIVE}{len(known) + 1}", real=True)
                 known.append((symbol, variables, tree))
@@ -503,6 +499,8 @@ class Forms:
                 continue
             if self.allowed(ours, self.minus(*version), factor) and self._rearranged(factor, *version):
                 return None
+            if not all((left, right)) and not all(version):
+                return Difference(f"by {self.by(factor)}, beside a side that is zero", self._weight(factor))
             return self._sides() or self.multiple(ours, self.minus(*version), factor)
         return self._sides() or self.described(ours, theirs)
 
@@ -511,8 +509,11 @@ class Forms:
 
         Terms that stand on both sides of the claim hide signs: with a + b = b also a - b = -b and b - a = b say the
         same, the last of which looks like an error. So with such terms both sides have to be multiples of the claim's.
+        Beside a zero any factor is lost, and so an error in it: there it has to be 1 or -1.
         """
         left, right, *_ = self.entries
+        if not all((left, right)) and not all((their_left, their_right)):
+            return self.is_one(factor) or self.is_one((-factor[0], factor[1]))
         if self.is_one(factor) or not self._cancel(left, right):
             return True
         sides, swapped = (left, right), (right, left)
@@ -620,9 +621,7 @@ class Forms:
     def _text(self, poly: Any) -> str:
         terms: list[str] = []
         for powers, value in poly.to_dict().items():
-            letters = [
-                self.name(self.names[i]) + (f"^{int(e)}" if e > 1 else "") for i, e in enumerate(powers) if e
-            ]
+            letters = [self.name(self.names[i]) + (f"^{int(e)}" if e > 1 else "") for i, e in enumerate(powers) if e]
             number = str(value)
             terms.append(" ".join([*([number] if number != "1" or not letters else []), *letters]))
         return " + ".join(terms).replace("+ -", "- ").replace("- 1 ", "- ") or "0"
@@ -686,7 +685,8 @@ def with_one_inverse(algebra: Algebra, polys: Sequence[Polynomial]) -> list[Poly
         scale, mono = inner.terms[lead], lead[0]
         inverse = tuple((n, -e) for n, e in mono)
         shape = frozenset(
-            ((monomial((*m, *inverse)), traces, word), value / scale) for (m, traces, word), value in inner.terms.items()
+            ((monomial((*m, *inverse)), traces, word), value / scale)
+            for (m, traces, word), value in inner.terms.items()
         )
         other, other_scale, other_mono = first.setdefault((inner.shape, shape), (name, scale, mono))
         same[name] = other, other_scale / scale, monomial((*other_mono, *inverse))

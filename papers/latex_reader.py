@@ -14,9 +14,9 @@ from functools import cache
 from typing import Any
 
 import sympy as sp
+from sympy.matrices.exceptions import ShapeError
 from sympy.matrices.expressions.diagonal import DiagMatrix
 from sympy.matrices.expressions.matexpr import MatrixExpr
-from sympy.matrices.exceptions import ShapeError
 from sympy.matrices.expressions.special import OneMatrix
 
 from ..theory.proof import statement as st
@@ -24,6 +24,7 @@ from .latex_tokens import MAX_DEPTH, ROW, TEXT, Token, Unreadable, canonical, ex
 from .symbol_table import SymbolTable
 
 MAX_EXPONENT = 24  # of an integer power; the largest of a shipped claim is 4
+MAX_DEGREE = 200  # of powers of powers
 MAX_FACTORS = 100  # of one product
 
 GRAMMAR = r"""
@@ -158,7 +159,20 @@ _WORDS = {
 _OPERATORS = {"tr": "TRACE", "Tr": "TRACE", "trace": "TRACE", "diag": "DIAG", "log": "LOG", "ln": "LOG", "exp": "EXP"}
 _TRANSPOSES = ((r"\top",), (r"\intercal",), (r"\mathsf", "{", "T", "}"), (r"\mathrm", "{", "T", "}"))
 _BEFORE = frozenset(  # a row that begins so continues the one before, and one that ends so goes on in the next
-    (*"=<>+-−/)]", r"\}", r"\ge", r"\le", r"\ne", r"\succeq", r"\succ", r"\sim", r"\cdot", r"\times", r"\approx", r"\to")
+    (
+        *"=<>+-−/)]",
+        r"\}",
+        r"\ge",
+        r"\le",
+        r"\ne",
+        r"\succeq",
+        r"\succ",
+        r"\sim",
+        r"\cdot",
+        r"\times",
+        r"\approx",
+        r"\to",
+    )
 ) | frozenset((r"\Longrightarrow", r"\equiv", r"\propto", r"\mapsto"))
 _BRACKETS = {"(": 1, "[": 1, r"\{": 1, r"\lVert": 1, ")": -1, "]": -1, r"\}": -1, r"\rVert": -1}
 _ENDS = frozenset(  # what a number cannot follow: x 2 and W_1 2 have no one meaning
@@ -543,9 +557,7 @@ class _Builder:
                 before = found.get(symbol, (None, None))
                 if any(old is not None and new is not None for old, new in zip(before, (low, high), strict=True)):
                     raise self.stop("two conditions on one side of a symbol")
-                found[symbol] = tuple(
-                    old if new is None else new for old, new in zip(before, (low, high), strict=True)
-                )
+                found[symbol] = tuple(old if new is None else new for old, new in zip(before, (low, high), strict=True))
         return tuple(st.Between(symbol, low, high) for symbol, (low, high) in found.items())
 
     def bound_of(self, left: Any, operator: str, right: Any) -> tuple[sp.Symbol, Any, Any]:
@@ -786,13 +798,13 @@ class _Builder:
         return found
 
     def not_a_call(self, before: Any, last: Any) -> None:
-        """A scalar letter before a single letter in parentheses may be a function or a product."""
+        """A letter before a single letter in parentheses may be a function or a product."""
         while getattr(before, "data", "") == "factors":
             before = [child for child in before.children if hasattr(child, "data")][-1]
         if getattr(before, "data", "") != "symbol" or getattr(last, "data", "") != "group":
             return
         inner = self.inner(last)
-        if getattr(inner, "data", "") in ("symbol", "number") and isinstance(self.symbol(before), sp.Symbol):
+        if getattr(inner, "data", "") in ("symbol", "number"):
             raise Unreadable("a product or a function of what is in parentheses", _first(last))
 
     @staticmethod
@@ -842,9 +854,11 @@ class _Builder:
         return self.raised(base, exponent, base_tree)
 
     def raised(self, base: Value, exponent: Any, tree: Any) -> Value:
-        if isinstance(exponent, sp.Rational) and (abs(exponent) > MAX_EXPONENT or exponent.q > MAX_EXPONENT):
-            if base is not sp.E:
+        if isinstance(exponent, sp.Rational) and base is not sp.E:
+            if abs(exponent) > MAX_EXPONENT or exponent.q > MAX_EXPONENT:
                 raise self.stop(f"an exponent beyond {MAX_EXPONENT}")
+            if not isinstance(base, MatrixExpr | Loose) and _degree(base) * abs(exponent) > MAX_DEGREE:
+                raise self.stop(f"powers of powers beyond {MAX_DEGREE}")
         if isinstance(base, MatrixExpr) and base.shape != (1, 1):
             if not _equal(*base.shape):
                 return self.euler(exponent, tree)
@@ -867,11 +881,9 @@ class _Builder:
 
     def euler(self, exponent: Any, tree: Any) -> Value:
         """A column called e cannot be raised to a power, so that e is Euler's number there, if the claim has it."""
-        while getattr(tree, "data", "") == "group":
-            raise self.stop("a power of a matrix that is not square")
-        if getattr(tree, "data", "") == "symbol" and tree.children[0].payload[1] == ("e",):
-            if "exp" in self.table.functions:
-                return sp.exp(exponent)
+        called = getattr(tree, "data", "") == "symbol" and tree.children[0].payload[1] == ("e",)
+        if called and "exp" in self.table.functions:
+            return sp.exp(exponent)
         raise self.stop("a power of a matrix that is not square")
 
     def of_transpose(self, tree: Any) -> Value:
@@ -987,6 +999,17 @@ def _factors(matrix: MatrixExpr) -> tuple[Any, ...]:
 
 def _scaled(scalar: Any, matrix: MatrixExpr) -> MatrixExpr:
     return matrix if scalar == 1 else sp.MatMul(scalar, *_factors(matrix))
+
+
+def _degree(expr: Any) -> int:
+    """How far numbers and powers in an expression grow when it is raised."""
+    if isinstance(expr, sp.Rational):
+        return 1 + (int(abs(expr.p)).bit_length() + int(expr.q).bit_length()) // 64
+    if isinstance(expr, sp.Pow) and isinstance(expr.exp, sp.Rational):
+        return max(1, int(abs(expr.exp))) * _degree(expr.base)
+    if isinstance(expr, sp.Mul):
+        return sum(_degree(part) for part in expr.args)
+    return max((_degree(part) for part in expr.args), default=1)
 
 
 def _equal(left: Any, right: Any) -> bool:

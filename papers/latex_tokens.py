@@ -1,4 +1,4 @@
-"""LaTeX formulas as tokens with explicit arguments: what TeX would set, without spaces, sizes and braces that do nothing.
+"""LaTeX formulas as tokens with explicit arguments: what TeX sets, without spaces, sizes and braces that do nothing.
 
 Nothing is run: a macro of the manuscript that takes no argument is replaced by its text, anything else unknown stays a
 token of its own, for the reader to stop at.

@@ -153,4 +153,3 @@ def table(about: Subject) -> SymbolTable:
         kind.__name__ for kind in (sp.exp, sp.Derivative) if any(expression.has(kind) for expression in expressions)
     }
     return SymbolTable(symbols, vectors, members, rates, frozenset(ambiguous), frozenset(found))
-

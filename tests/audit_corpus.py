@@ -98,20 +98,38 @@ CORPUS: list[tuple[str, str, str]] = [
         UNREAD,
     ),
     ("han2022/growth", r"\dot w = \frac{w}{N(C+w^2)^2} \implies w(t) \uparrow \infty, \frac{N}{4} w(t)^4 \sim t", SAME),
-    ("han2022/growth", r"\dot w = \frac{w}{N(C+w^2)^2} \implies w(t) \uparrow \infty, \frac{N}{2} w(t)^4 \sim t", DIFFERS),
-    ("han2022/growth", r"\dot w = \frac{w}{N(C+w^2)^2} \implies w(t) \uparrow \infty, \frac{N}{4} w(t)^2 \sim t", DIFFERS),
+    (
+        "han2022/growth",
+        r"\dot w = \frac{w}{N(C+w^2)^2} \implies w(t) \uparrow \infty, \frac{N}{2} w(t)^4 \sim t",
+        DIFFERS,
+    ),
+    (
+        "han2022/growth",
+        r"\dot w = \frac{w}{N(C+w^2)^2} \implies w(t) \uparrow \infty, \frac{N}{4} w(t)^2 \sim t",
+        DIFFERS,
+    ),
     (
         "han2022/loss-decay",
-        r"\sum_{j=1}^{C-1} \frac{1}{2(C+w_j^2)} \sim \frac{C-1}{2} \sqrt{\frac{N}{4t}}, \dot w_j = \frac{w_j}{N(C+w_j^2)^2}",
+        r"\sum_{j=1}^{C-1} \frac{1}{2(C+w_j^2)} \sim \frac{C-1}{2} \sqrt{\frac{N}{4t}},"
+        r" \dot w_j = \frac{w_j}{N(C+w_j^2)^2}",
         SAME,
     ),
     (
         "han2022/loss-decay",
-        r"\sum_{j=1}^{C-1} \frac{1}{2(C+w_j^2)} \sim \frac{C}{2} \sqrt{\frac{N}{4t}}, \dot w_j = \frac{w_j}{N(C+w_j^2)^2}",
+        r"\sum_{j=1}^{C-1} \frac{1}{2(C+w_j^2)} \sim \frac{C}{2} \sqrt{\frac{N}{4t}},"
+        r" \dot w_j = \frac{w_j}{N(C+w_j^2)^2}",
         DIFFERS,
     ),
-    ("han2022/affine-invariance", r"\inf_{W,b}\mathcal{L}(W,b;H) = \inf_{W,b}\mathcal{L}(W,b;AH+v\mathbf{1}^\top)", SAME),
-    ("han2022/affine-invariance", r"\inf_{W}\mathcal{L}(W,b;H) = \inf_{W,b}\mathcal{L}(W,b;AH+v\mathbf{1}^\top)", DIFFERS),
+    (
+        "han2022/affine-invariance",
+        r"\inf_{W,b}\mathcal{L}(W,b;H) = \inf_{W,b}\mathcal{L}(W,b;AH+v\mathbf{1}^\top)",
+        SAME,
+    ),
+    (
+        "han2022/affine-invariance",
+        r"\inf_{W}\mathcal{L}(W,b;H) = \inf_{W,b}\mathcal{L}(W,b;AH+v\mathbf{1}^\top)",
+        DIFFERS,
+    ),
     ("han2022/affine-invariance", r"\inf_{W,b}\mathcal{L}(W,b;H) = \inf_{W,b}\mathcal{L}(W,b;AH)", UNREAD),
     # ---- dang2023
     ("dang2023/balancedness", r"\lambda_A A_0^\top A_0 = \lambda_B B_0 B_0^T", SAME),
@@ -159,8 +177,16 @@ CORPUS: list[tuple[str, str, str]] = [
         r"\frac{1}{Kn}\|WH-Y\|_F^2 + D + \lambda_H\|H\|_{\mathrm F}^2 = \gamma K M x + \frac{1}{1+x^M}",
         SAME,
     ),
-    ("dang2023/balanced-of", r"\frac{1}{Kn}\|WH-Y\|_F^2 + D + \lambda_H\|H\|_F^2 = \gamma M x + \frac{1}{1+x^M}", DIFFERS),
-    ("dang2023/balanced-of", r"\frac{1}{Kn}\|WH-Y\|^2 + D + \lambda_H\|H\|_F^2 = \gamma K M x + \frac{1}{1+x^M}", UNREAD),
+    (
+        "dang2023/balanced-of",
+        r"\frac{1}{Kn}\|WH-Y\|_F^2 + D + \lambda_H\|H\|_F^2 = \gamma M x + \frac{1}{1+x^M}",
+        DIFFERS,
+    ),
+    (
+        "dang2023/balanced-of",
+        r"\frac{1}{Kn}\|WH-Y\|^2 + D + \lambda_H\|H\|_F^2 = \gamma K M x + \frac{1}{1+x^M}",
+        UNREAD,
+    ),
     ("dang2023/balanced-of", r"WW^\top = \lambda_H n x^M I_K", DIFFERS),
     ("dang2023/balanced-of", r"WW^\top = \lambda_H K n x^{M+1} I_K", DIFFERS),
     ("dang2023/balanced-of", r"W^\top W = \lambda_H K n x^M I_d", DIFFERS),
@@ -205,13 +231,25 @@ CORPUS: list[tuple[str, str, str]] = [
     ("garrod2025/rank-superiority", r"c p > c \rho q", SAME),
     ("garrod2025/rank-superiority", r"c p < c \rho q", DIFFERS),
     # ---- own claims
-    ("tightframe/odd-pairs", r"\nabla_W\left[\tfrac\lambda2\|W\|_F^2 + \tr(G^\top W H)\right] = GH^\top + \lambda W", SAME),
+    (
+        "tightframe/odd-pairs",
+        r"\nabla_W\left[\tfrac\lambda2\|W\|_F^2 + \tr(G^\top W H)\right] = GH^\top + \lambda W",
+        SAME,
+    ),
     (
         "tightframe/odd-pairs",
         r"\nabla_W\left[\tfrac\lambda2\|W\|_F^2 + \operatorname{Tr}(HG^\top W)\right] = \lambda W + GH^T",
         SAME,
     ),
-    ("tightframe/odd-pairs", r"\nabla_W\left[\tfrac\lambda2\|W\|_F^2 + \tr(G^\top W H)\right] = G^\top H + \lambda W", UNREAD),
+    (
+        "tightframe/odd-pairs",
+        r"\nabla_W\left[\tfrac\lambda2\|W\|_F^2 + \tr(G^\top W H)\right] = G^\top H + \lambda W",
+        UNREAD,
+    ),
     ("tightframe/odd-pairs", r"\nabla_W\left[\lambda\|W\|_F^2 + \tr(G^\top W H)\right] = GH^\top + \lambda W", DIFFERS),
-    ("tightframe/odd-pairs", r"\nabla_W\left[\tfrac\lambda2\|W\|_F^2 + \tr G^\top W H\right] = GH^\top + \lambda W", UNREAD),
+    (
+        "tightframe/odd-pairs",
+        r"\nabla_W\left[\tfrac\lambda2\|W\|_F^2 + \tr G^\top W H\right] = GH^\top + \lambda W",
+        UNREAD,
+    ),
 ]
