@@ -14,9 +14,10 @@ from typing import Any
 from . import registry
 from .bibliography import entries
 from .claim import Claim, Paper
-from .equality import Comparison, Incomparable
+from .equality import Comparison
 from .evidence import Verdict
-from .latex_reader import lark, read
+from .latex_grammar import lark
+from .latex_reader import read
 from .latex_tokens import Unreadable
 from .manuscript import (
     Equation,
@@ -29,6 +30,7 @@ from .manuscript import (
     load,
     macros,
 )
+from .normal_forms import Incomparable
 from .notation import Notation, NotationError
 from .store import Store
 from .symbol_table import subject, table

@@ -43,7 +43,8 @@ def subject(claim: Claim, notation: Notation | None = None) -> Subject:
     Of a quantity that becomes a product of letters (C N for the samples in all), each letter is positive.
     """
     setting = claim.setting
-    new = {} if notation is None else {old: _unprimed(x) for old, x in renaming(notation, claim).items()}
+    renamed: dict[Any, Any] = {} if notation is None else renaming(notation, claim)
+    new = {old: _unprimed(found) for old, found in renamed.items()}
     if not new:
         return Subject(claim.statement, setting.parameters, setting.symmetric, setting.definitions)
     parameters: dict[sp.Symbol, Range] = {}
@@ -121,7 +122,7 @@ def table(about: Subject) -> SymbolTable:
     """
     symbols: dict[Name, Any] = {}
     ambiguous: set[Name] = set()
-    vectors: dict[Name, sp.MatrixSymbol] = {}
+    vectors: dict[Name, Any] = {}
 
     def enter(name: str, symbol: Any) -> None:
         key = spelled(name.replace(PRIME, "'"))

@@ -18,8 +18,9 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from sympy.matrices.expressions.special import OneMatrix
 from tightframe.papers import citation, cli, latex_reader, manuscript, notation, registry
 from tightframe.papers.auditing import Audit, audit
-from tightframe.papers.equality import Comparison, Incomparable
+from tightframe.papers.equality import Comparison
 from tightframe.papers.latex_tokens import Unreadable, canonical, raw
+from tightframe.papers.normal_forms import Incomparable
 from tightframe.papers.symbol_table import Subject, subject, table
 from tightframe.theory.proof import statement as st
 
@@ -472,7 +473,7 @@ HOSTILE = {
     "brackets": (lambda: nested("(" * 1_000 + "x" + ")" * 1_000 + " = 1"), 3, "brackets deeper"),
     "tower": (lambda: nested("9^{9^{9^{9}}} = x"), 3, "an exponent beyond"),
     "powers of powers": (lambda: nested("(" * 30 + "2x" + "^{24})" * 30 + " = 1"), 3, "powers of powers"),
-    "powers": (lambda: nested(r"((x+\gamma+D)^{24}+n)^{24} = 1"), 3, "multiplied out"),
+    "powers": (lambda: nested(r"(x+\gamma+D)^{24}(x+\gamma+n)^{24} = 1"), 3, "multiplied out"),
     "product": (lambda: nested(r"(x+\gamma)" * 99 + " = 1"), 3, "multiplied out"),
     "digits": (lambda: nested("9" * 4_000 + " = x"), 3, "digits"),
     "terms": (lambda: nested(" + ".join(["x"] * 4_000)), 3, "tokens"),
