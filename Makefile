@@ -3,6 +3,7 @@
 #   make lint     ruff and the type checker                      make test-full  the slow tests too
 #   make bench    the benchmarks                                 make readme     the README's table of claims
 #   make clean    removes what was built                         make certificates  papers/certificates/
+#   make golden   tests/golden/, to be read before it is committed
 
 PYTHON ?= python3
 JOBS ?= 2
@@ -39,7 +40,7 @@ if [ ! -x $(BIN)/tightframe ] || [ "$$key" != "$$(cat .venv/installed-$(1) 2>/de
 fi
 endef
 
-.PHONY: core dev verify test test-full lint readme certificates bench clean
+.PHONY: core dev verify test test-full lint readme certificates golden bench clean
 
 core:
 	$(call install,core,)
@@ -51,10 +52,10 @@ verify: core
 	@$(BIN)/tightframe verify $(ARGS)
 
 test: dev
-	@$(BIN)/pytest -n $(JOBS) $(ARGS) --pyargs $(PACKAGES) tests/
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS) --pyargs $(PACKAGES) tests/
 
 test-full: dev
-	@$(BIN)/pytest -n $(JOBS) -m "" $(ARGS) --pyargs $(PACKAGES) tests/
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m "" $(ARGS) --pyargs $(PACKAGES) tests/
 
 lint: dev
 	@$(BIN)/ruff check
@@ -66,6 +67,9 @@ readme: core
 
 certificates: core
 	@$(BIN)/tightframe verify --certificates papers/certificates $(ARGS)
+
+golden: dev
+	@TIGHTFRAME_GOLDEN=1 $(BIN)/pytest -n $(JOBS) -k as_they_were tests/test_citation.py tests/test_documents.py $(ARGS)
 
 bench: core
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)

@@ -6,8 +6,8 @@ the package does not import torch.
 
 >>> from tightframe import numerics
 >>> numerics.__all__
-['columns', 'deep_linear', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'lbfgs', 'linalg', 'losses',
- 'low_rank', 'minimisation', 'models', 'shapes', 'solution', 'statistics']
+['columns', 'deep_linear', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'landscape', 'lbfgs', 'linalg',
+ 'losses', 'low_rank', 'minimisation', 'models', 'parametrisation', 'shapes', 'solution', 'statistics']
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
         frames,
         initialisers,
         integrators,
+        landscape,
         lbfgs,
         linalg,
         losses,
         low_rank,
         minimisation,
         models,
+        parametrisation,
         shapes,
         solution,
         statistics,
@@ -45,12 +47,14 @@ __all__ = [
     "frames",
     "initialisers",
     "integrators",
+    "landscape",
     "lbfgs",
     "linalg",
     "losses",
     "low_rank",
     "minimisation",
     "models",
+    "parametrisation",
     "shapes",
     "solution",
     "statistics",

@@ -250,7 +250,7 @@ class DeepLinearUFM:
         self.check(factors)
         columns, values = self.columns(factors.features)
         point = replace(factors, features=values)
-        return _value(point, columns, self.decay_tensor(values, decays))
+        return _value(_outputs(point.product, point, columns), point, columns, self.decay_tensor(values, decays))
 
     def gradient(self, factors: Factors, decays: Tensor | None = None) -> Factors:
         """The derivative of `objective` in each factor; for collapsed features, in the class means.
@@ -306,9 +306,9 @@ def _outputs(product: Tensor, point: Factors, columns: Columns) -> Tensor:
     return outputs if point.bias is None else outputs + point.bias * columns.roots
 
 
-def _value(point: Factors, columns: Columns, decays: Tensor) -> Tensor:
+def _value(outputs: Tensor, point: Factors, columns: Columns, decays: Tensor) -> Tensor:
     squares = torch.stack([tensor.square().sum(dim=(-2, -1)) for tensor in (*point.weights, point.features)], dim=-1)
-    return columns.data_loss(_outputs(point.product, point, columns)) + (decays * squares).sum(dim=-1) / 2
+    return columns.data_loss(outputs) + (decays * squares).sum(dim=-1) / 2
 
 
 def value_and_gradient(point: Factors, columns: Columns, decays: Tensor) -> tuple[Tensor, Factors]:
@@ -321,7 +321,8 @@ def value_and_gradient(point: Factors, columns: Columns, decays: Tensor) -> tupl
     lefts = [point.weights[-1]] * depth  # W_M ... W_m
     for m in range(depth - 2, -1, -1):
         lefts[m] = lefts[m + 1] @ point.weights[m]
-    error = columns.residual(_outputs(lefts[0], point, columns)) / columns.samples
+    outputs = _outputs(lefts[0], point, columns)
+    error = columns.residual(outputs) / columns.samples
     lam = decays.unsqueeze(-1).unsqueeze(-1)
     weights = []
     right = error @ point.features.mT
@@ -332,4 +333,4 @@ def value_and_gradient(point: Factors, columns: Columns, decays: Tensor) -> tupl
             right = right @ weight.mT
     features = lefts[0].mT @ error + lam[..., depth, :, :] * point.features
     bias = None if point.bias is None else error @ columns.roots.unsqueeze(-1)
-    return _value(point, columns, decays), Factors(tuple(weights), features, bias)
+    return _value(outputs, point, columns, decays), Factors(tuple(weights), features, bias)

@@ -23,7 +23,7 @@ from torch import Tensor
 from .columns import Columns, reduced_columns
 from .deep_linear import DeepLinearUFM, Factors, value_and_gradient
 from .linalg import keep_and_add, one_thread, prepared_product, prepared_update, svd
-from .shapes import check_finite, check_scale, check_size
+from .shapes import all_finite, check_finite, check_scale, check_size
 from .solution import Result, Solution
 
 __all__ = ["Checkpoints", "CriticalStats", "DescentStats", "gradient_descent", "measured_descent", "until_critical"]
@@ -276,7 +276,7 @@ class _Engine:
         tensors = replace(start, features=values).tensors
         self.shapes = [torch.Size((*batch, *tensor.shape[-2:])) for tensor in tensors]
         self.state = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        self.velocity = torch.zeros_like(self.state)
+        self.velocity = torch.zeros_like(self.state) if momentum > 0 else self.state[:0]  # which is not used
 
     def views(self, flat: Tensor, lead: tuple[int, ...], batch: tuple[int, ...]) -> list[Tensor]:
         """The matrices of a flat state (*lead, size), each of shape (*lead, *batch, rows, columns)."""
@@ -325,8 +325,14 @@ class _Engine:
 
     def measure(self) -> tuple[Tensor, Tensor]:
         """The loss and the scaled gradient norm (*batch) now."""
-        value, gradient = value_and_gradient(self.point(self.tensors), self.columns, self.decays)
-        return value, self.model.gradient_norm(_in_samples(gradient, self.columns), self.decays)
+        total, found = math.prod(self.batch), list[tuple[Tensor, Tensor]]()
+        decays = self.decays.expand(*self.batch, -1).reshape(total, -1)
+        views = self.views(self.state, (), (total,))
+        for runs in self._parts:
+            value, gradient = value_and_gradient(self.point([v[runs] for v in views]), self.columns, decays[runs])
+            found.append((value, self.model.gradient_norm(_in_samples(gradient, self.columns), decays[runs])))
+        value, norm = (torch.cat(each).reshape(self.batch) for each in zip(*found, strict=True))
+        return value, norm
 
     def flat(self) -> _Engine:
         """The same runs in a batch of one dimension, in the same memory."""
@@ -337,7 +343,7 @@ class _Engine:
     def restricted(self, runs: Tensor) -> _Engine:
         """Those runs alone, as they are; of a flat engine, and a mask of its runs."""
         parts = [
-            torch.cat([view[runs].reshape(-1) for view in self.views(flat, (), self.batch)])
+            torch.cat([view[runs].reshape(-1) for view in self.views(flat, (), self.batch)]) if len(flat) else flat
             for flat in (self.state, self.velocity)
         ]
         return self._with((int(runs.sum()),), self.decays[runs], *parts)
@@ -351,9 +357,9 @@ class _Engine:
 
     def _watch(self, states: Tensor, kept: list[int]) -> None:
         """Notes the last checkpoint that is finite; a state that is not finite never becomes so again."""
-        if bool(torch.isfinite(states[-1]).all()):
+        if all_finite(states[-1]):
             self.finite_until = kept[-1]
-        elif bool(torch.isfinite(states[0]).all()):
+        elif all_finite(states[0]):
             finite = torch.isfinite(states).all(dim=-1).tolist()
             self.finite_until = kept[finite.index(False) - 1]
 
@@ -365,12 +371,17 @@ class _Engine:
 
     @cached_property
     def _steppers(self) -> list[Callable[[], None]]:
-        """One iteration, in place, of as many runs as fit a cache; of all runs on a device without much of one."""
+        """One iteration, in place, of every part of the runs."""
+        return [self._stepper(runs) for runs in self._parts]
+
+    @property
+    def _parts(self) -> list[slice]:
+        """As many runs as fit a cache; all runs on a device without much of one."""
         total = math.prod(self.batch)
         most = max(1, CHUNK * total // self.state.numel()) if self.state.is_cpu else total
         parts = math.ceil(total / most)
         edges = [total * part // parts for part in range(parts + 1)]
-        return [self._stepper(slice(*ends)) for ends in pairwise(edges)]
+        return [slice(*ends) for ends in pairwise(edges)]
 
     def _stepper(self, runs: slice) -> Callable[[], None]:
         """The products are those of `value_and_gradient`, into tensors made once.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "eigenvalues",
     "eigh",
     "frobenius_norm",
     "keep_and_add",
@@ -66,6 +67,12 @@ def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """A = Q diag(l) Q^T of a symmetric A: (l, Q) with l (..., d) ascending."""
     eigenvalues, basis = _linalg.eigh(matrix)
     return eigenvalues, basis
+
+
+def eigenvalues(matrix: Tensor) -> Tensor:
+    """l (..., d), ascending, of a symmetric A: the first half of `eigh`, at a fraction of its cost."""
+    found: Tensor = _linalg.eigvalsh(matrix)
+    return found
 
 
 def prepared_product(left: Tensor, right: Tensor, out: Tensor) -> Callable[[], object]:

@@ -13,7 +13,7 @@ from ..theory.printing import latex as formula
 from . import conversion, registry
 from .bibliography import SOFTWARE, bibtex, reference
 from .claim import Claim
-from .layout import block, broken
+from .layout import block, broken, fills_a_page
 from .notation import Notation, Written, renaming, written
 from .store import Store, write_atomically
 from .substitution import substituted
@@ -98,15 +98,20 @@ class Citation:
 
 def latex(citation: Citation) -> str:
     """The equation with its label, after comments that say what stands behind it; ``amsmath`` is needed."""
+    comments = "".join(f"% {line}\n" for line in citation.trail())
+    mark = rf"\label{{{label(citation.claim)}}}"
+    return f"{comments}{cite_command(citation.claim)}\n{latex_formulas(citation, mark)}"
+
+
+def latex_formulas(citation: Citation, mark: str) -> str:
+    """The equation, labelled by ``mark``, and the abbreviations that it needs."""
     rows = citation.rows
     body = rows[0] if len(rows) == 1 else "\\begin{split}\n" + " \\\\\n".join(rows) + "\n\\end{split}"
-    lines = [
-        *(f"% {line}" for line in citation.trail()),
-        cite_command(citation.claim),
-        rf"\begin{{equation}}\label{{{label(citation.claim)}}}",
-        body,
-        r"\end{equation}",
-    ]
+    lines = [rf"\begin{{equation}}{mark}", body, r"\end{equation}"]
+    if fills_a_page(rows):
+        first, *rest = rows
+        body = " \\\\\n".join((f"{first} {mark}".rstrip(), *(rf"{row} \notag" for row in rest)))
+        lines = [r"\begingroup\allowdisplaybreaks", r"\begin{align}", body, r"\end{align}", r"\endgroup"]
     if citation.definitions:
         lines += ["where", r"\begin{align*}", " \\\\\n".join(block(citation.definitions)), r"\end{align*}"]
     return "\n".join(lines) + "\n"

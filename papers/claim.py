@@ -8,6 +8,8 @@ from functools import cached_property
 from html import escape
 from typing import Any
 
+import sympy as sp
+
 from ..theory.derivation import Derivation, Setting
 from ..theory.printing import latex
 from ..theory.proof.certificate import content_hash
@@ -93,6 +95,19 @@ class Claim:
     def hash(self) -> str:
         """The content hash of the normal form."""
         return content_hash(self.normal_form)
+
+    @cached_property
+    def symbols(self) -> tuple[Any, ...]:
+        """Scalars, matrices, and the sizes of matrices, in statement, definitions and hypotheses, in a fixed order."""
+        definitions = self.setting.definitions
+        written = [*self.statement.expressions(), *definitions, *definitions.values()]
+        written += [expr for hypothesis in self.setting.hypotheses for expr in hypothesis.statement.expressions()]
+        found = set[Any](parameter.symbol for parameter in self.domain.parameters)
+        for expr in written:
+            matrices = expr.atoms(sp.MatrixSymbol)
+            sizes = set[Any]().union(*(size.free_symbols for matrix in matrices for size in matrix.shape))
+            found |= matrices | sizes | {symbol for symbol in expr.free_symbols if isinstance(symbol, sp.Symbol)}
+        return tuple(sorted(found, key=lambda symbol: (latex(symbol), str(symbol))))
 
     def compare(self, values: Mapping[str, Any], seed: int = 0) -> Comparison:
         """Simulate one example of the domain and put it beside what theory says.

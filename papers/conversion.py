@@ -45,7 +45,7 @@ def typst(latex: str) -> str:
     text = _without_braces(found.output.strip().removeprefix("$").removesuffix("$"))
     text = re.sub(r"#text\[([^\]]*)\]", r'" \1 "', text)
     text = re.sub(r"upright\(([A-Za-z]|[A-Za-z0-9](?: [A-Za-z0-9]| slash)+)\)", _upright, text)
-    return " ".join(text.replace(" '", "'").split())
+    return " ".join(text.replace(" '", "'").replace("overline(", "macron(").split())  # the accent of \\bar
 
 
 def _plain(latex: str) -> str:
@@ -102,7 +102,7 @@ def _lone(text: str) -> str:
 
 @cache
 def _mathml() -> Any:
-    return required("math_core", "math-core", "HTML").LatexToMathML(annotation=False)
+    return required("math_core", "math-core", "HTML").LatexToMathML(fancy_error=False)
 
 
 def mathml(latex: str, display: bool = False) -> str:
@@ -112,7 +112,11 @@ def mathml(latex: str, display: bool = False) -> str:
         >>> mathml("C + 1")
         '<math><mi>C</mi><mo>+</mo><mn>1</mn></math>'
     """
-    return str(_mathml().convert_with_local_state(latex, displaystyle=display))
+    converter = _mathml()
+    try:
+        return str(converter.convert_with_local_state(latex, displaystyle=display))
+    except required("math_core", "math-core", "HTML").LatexError as error:
+        raise ValueError(f"cannot write {latex} as MathML: {' '.join(str(error).split())}") from None
 
 
 def pdf(source: str) -> bytes:

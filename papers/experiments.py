@@ -49,6 +49,10 @@ EXPERIMENTS = {
     "minority-collapse": "dang2023.phase_diagram",
     "dang2023-synthetic": "dang2023.synthetic",
     "garrod2025-figure1": "garrod2025.figure1",
+    "garrod2025-figure2": "garrod2025.figure2",
+    "garrod2025-rank": "garrod2025.rank",
+    "hessian-spectrum": "garrod2025.hessian_spectrum",
+    "flatness": "garrod2025.flatness",
     "optimality-map": "garrod2025.optimality_map",
 }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from . import conversion
 from .citation import display
+from .layout import fills_a_page
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,9 @@ def latex_body(document: Document) -> str:
             case Items(items):
                 body = "\n".join(rf"\item {_latex_inline(item)}" for item in items)
                 parts.append(f"\\begin{{itemize}}\n{body}\n\\end{{itemize}}")
-            case Display(rows, "") if len(rows) > 1:  # may be broken over pages
-                parts[-1] += "\n\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}"
+            case Display(rows, tag) if fills_a_page(rows) or (len(rows) > 1 and not tag):  # may be broken over pages
+                first = rf"{rows[0]} \tag{{{tag}}}" if tag else rows[0]
+                parts[-1] += "\n\\begin{align*}\n" + " \\\\\n".join((first, *rows[1:])) + "\n\\end{align*}"
             case Display(rows, tag):
                 body = rows[0]
                 if len(rows) > 1:

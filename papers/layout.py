@@ -209,6 +209,11 @@ def block(formulas: Sequence[str], line: float = LINE) -> tuple[str, ...]:
     return tuple(rows)
 
 
+def fills_a_page(rows: Sequence[str]) -> bool:
+    """Whether the rows may not fit on one page, so that a page break has to be allowed between them."""
+    return sum(2.4 if r"\frac" in row or r"\sum" in row else 1.5 for row in rows) > 36  # of some 46 lines
+
+
 def left_side(equation: str) -> str:
     """What stands before the first relation."""
     parts = cut(equation, "relation")

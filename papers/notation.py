@@ -80,10 +80,10 @@ class Notation:
         meanings = {parameter.symbol: MEANINGS.get(parameter.says, "") for parameter in claim.domain.parameters}
         letters = {**self.letters, **self.papers.get(claim.paper, {})}
         found: dict[Any, tuple[str, ...]] = {}
-        for symbol in symbols(claim):
-            name = plain_name(symbol)
+        for symbol in claim.symbols:
+            name, argument = plain_name(symbol), "".join(latex(symbol).partition("(")[1:])
             if name in letters:
-                found[symbol] = letters[name]
+                found[symbol] = (*letters[name][:-1], letters[name][-1] + argument)
             elif meanings.get(symbol, "") in self.quantities:
                 found[symbol] = self.quantities[meanings[symbol]]
         return found
@@ -178,20 +178,6 @@ def _balanced(word: str) -> bool:
 # ------------------------------------------------------------------------------------------------ a claim rewritten
 
 
-def symbols(claim: Claim) -> list[Any]:
-    """The symbols of a claim, its statement, definitions and hypotheses: scalars, matrices, sizes of matrices."""
-    definitions = claim.setting.definitions
-    written = [*claim.statement.expressions(), *definitions, *definitions.values()]
-    written += [expr for hypothesis in claim.setting.hypotheses for expr in hypothesis.statement.expressions()]
-    found = set[Any](parameter.symbol for parameter in claim.domain.parameters)
-    for expr in written:
-        matrices = expr.atoms(sp.MatrixSymbol)
-        sizes = set[Any]().union(*(size.free_symbols for matrix in matrices for size in matrix.shape))
-        scalars = {symbol for symbol in expr.free_symbols if isinstance(symbol, sp.Symbol)}
-        found |= matrices | sizes | scalars
-    return sorted(found, key=lambda symbol: (latex(symbol), str(symbol)))
-
-
 def renaming(notation: Notation, claim: Claim) -> dict[Any, Any]:
     """What every symbol of the claim becomes that does not stay.
 
@@ -199,7 +185,7 @@ def renaming(notation: Notation, claim: Claim) -> dict[Any, Any]:
         NotationError: if two symbols would have the same letter, or one the letter of something else in the claim.
     """
     wanted = notation.wanted(claim)
-    known = [symbol for symbol in symbols(claim) if symbol not in wanted]
+    known = [symbol for symbol in claim.symbols if symbol not in wanted]
     owners: dict[str, Any] = {}
     for symbol, letters in wanted.items():
         if len(letters) > 1:
@@ -208,11 +194,13 @@ def renaming(notation: Notation, claim: Claim) -> dict[Any, Any]:
             raise _collision(notation, claim, owners[_plain(letters[0])], symbol, letters[0])
         owners[_plain(letters[0])] = symbol
     used = {_plain(letter): symbol for symbol, letters in reversed(wanted.items()) for letter in letters} | owners
+    counted = {parameter.symbol for parameter in claim.domain.parameters if parameter.says in MEANINGS}
     moved: dict[Any, str] = {}
     taken = {_plain(latex(symbol)) for symbol in known} | set(used)
     for symbol in known:
         letter = _plain(latex(symbol))
-        if letter in used and not _vector_of(symbol, used[letter]):
+        factor = letter in used and letter not in owners and symbol in counted  # the K of N = K n
+        if letter in used and not factor and not _vector_of(symbol, used[letter]):
             if not notation.aside:
                 raise _collision(notation, claim, used[letter], symbol, latex(symbol))
             primed = letter
@@ -272,13 +260,14 @@ def _arguments(new: dict[Any, Any], known: list[Any]) -> dict[Any, Any]:
     scalars = {old: found for old, found in new.items() if isinstance(old, sp.Symbol)}
     every = dict(new)
     for symbol in [*known, *new]:
-        name = new[symbol].name if symbol in new and hasattr(new[symbol], "name") else str(symbol.name)
-        head, opening, rest = name.partition("(")
-        if opening and symbol not in new:
-            name = head + opening + _replaced(rest, words)
+        now = new.get(symbol, symbol)
+        if not isinstance(now, sp.Symbol | sp.MatrixSymbol):
+            continue  # a product
+        head, opening, rest = now.name.partition("(")
+        name = head + opening + _replaced(rest, words) if opening else now.name
         if isinstance(symbol, sp.MatrixSymbol):
             found = sp.MatrixSymbol(name, *(size.xreplace(scalars) for size in symbol.shape))
-        elif symbol not in new:
+        elif opening:
             found = sp.Symbol(name, **dict(symbol._assumptions_orig))
         else:
             continue

@@ -17,8 +17,9 @@ from .claim import Claim, Paper
 from .dang2023.cross_entropy import LOWER_RANK
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
+from .garrod2025.landscape import DNC_SPECTRUM, SOLUTION_DIMENSION
 from .garrod2025.losses import ODD_PAIRS
-from .garrod2025.low_rank import ONE_LAYER
+from .garrod2025.low_rank import ONE_LAYER, THREE_CLASSES, TWO_CLASSES
 from .general_target import CLAIM as GENERAL_TARGET
 from .han2022.growth import MOTION_DOMAIN, motion, motion_setting, simulate_next_order
 from .han2022.least_squares import random_classifier, rounding, snr
@@ -124,7 +125,9 @@ UNPROJECTED_FLOW = AllOf(
     (
         GradientIs(least_X, X, gradient_X),
         renormalised_flow.inverse_root(),
-        renormalised_flow.unprojected_motion(flow, gradient_w),
+        renormalised_flow.unprojected_motion(
+            flow, renormalised_flow.snr_velocity(flow, gradient_w, flow.turned(gradient_w))
+        ),
     )
 )
 UNPROJECTED_RATES = DiagMatrix(snr.values) * snr.resolvent / (C * N)
@@ -211,5 +214,9 @@ PAPER = Paper(
         LOWER_RANK,
         ODD_PAIRS,
         ONE_LAYER,
+        TWO_CLASSES,
+        THREE_CLASSES,
+        DNC_SPECTRUM,
+        SOLUTION_DIMENSION,
     ),
 )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import sympy as sp
 from sympy.matrices.expressions.diagonal import DiagMatrix
+from sympy.matrices.expressions.matexpr import MatrixExpr
 from tightframe.papers.han2022 import renormalised_flow as han2022
 from tightframe.papers.registry import find
 from tightframe.theory.proof.statement import Equal, GradientIs, Statement
 from tightframe.theory.renormalised_flow import unprojected_velocity
-from tightframe.theory.symbols import C, N, integers, p
+from tightframe.theory.symbols import C, N, integers, p, product
 
 FLOW = han2022.flow
 WHITENED = han2022.whitened
@@ -22,13 +25,18 @@ def moving(power: int, scale: object) -> object:
     return FLOW.snr.left * DIAGONAL * RESOLVENT**power * FLOW.snr.right.T * LABELS * scale
 
 
+@cache
+def projected() -> MatrixExpr:
+    return product(sp.S.NegativeOne, FLOW.projection(FLOW.gradient(FLOW.features)))
+
+
 def velocity(power: int, scale: object) -> Statement:
-    return Equal(-1 * FLOW.projection(FLOW.gradient(FLOW.features)), moving(power, scale))
+    return Equal(projected(), moving(power, scale))
 
 
 def snr_velocity(power: int, scale: object) -> Statement:
     rate = FLOW.snr.left * DIAGONAL * RESOLVENT**power * FLOW.snr.right.T * scale
-    return Equal(unprojected_velocity(FLOW, FLOW.gradient(FLOW.features)), rate)
+    return Equal(unprojected_velocity(FLOW), rate)
 
 
 def refuted(statement: Statement) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import flint
@@ -18,11 +19,20 @@ from tightframe.papers import cli
 from tightframe.papers.garrod2025 import alignment as claims_of_alignment
 from tightframe.papers.garrod2025 import losses as claims_of_losses
 from tightframe.papers.garrod2025 import low_rank as claims_of_low_rank
-from tightframe.theory import alignment, critical_scale, logit_scale, low_rank, minimal_rank, optimality
+from tightframe.theory import (
+    alignment,
+    critical_scale,
+    logit_scale,
+    low_rank,
+    minimal_rank,
+    optimality,
+    three_class_margin,
+    two_class_collapse,
+)
 from tightframe.theory.derivation import Derivation, Failure, Setting, Step
-from tightframe.theory.logit_scale import Chord, Scaled, Structure, circle, pairs, simplex
+from tightframe.theory.logit_scale import Chord, Scaled, Structure, circle, pairs, pairs_and_a_class, simplex
 from tightframe.theory.proof.rules import Box
-from tightframe.theory.proof.statement import Between, Exceeds
+from tightframe.theory.proof.statement import Between, Equal, Exceeds, Nonnegative
 from tightframe.theory.symbols import integers
 
 balanced_factors, model_of = claims_of_alignment.balanced_factors, claims_of_alignment.model_of
@@ -32,6 +42,12 @@ simplex_logits = claims_of_losses.simplex_logits
 def circle_logits(classes: int) -> torch.Tensor:
     angles = 2 * torch.pi * torch.arange(classes, dtype=torch.float64) / classes
     return torch.cos(angles[:, None] - angles)
+
+
+def with_a_class(classes: int, single: float, share: float) -> torch.Tensor:
+    """Pairs beside a class whose row is centred and whose direction leans away from the others."""
+    last = torch.eye(classes, dtype=torch.float64)[-1]
+    return paired(classes, 0.0) + single * torch.outer(last - 1 / classes, last - share * (1 - last))
 
 
 def value(scaled: Scaled, scale: float) -> float:
@@ -62,6 +78,8 @@ STRUCTURES = {
     "another scale": (pairs(5, single=Fraction(3, 2)), paired(5, 1.5)),
     "one pair": (pairs(3, single=Fraction(0)), paired(3, 0.0)),
     "circle": (circle(5), circle_logits(5)),
+    "pairs and a class": (pairs_and_a_class(5, Fraction(5, 4), Fraction(1, 8)), with_a_class(5, 1.25, 0.125)),
+    "a pair and a class": (pairs_and_a_class(3, Fraction(3, 4), Fraction(0)), with_a_class(3, 0.75, 0.0)),
 }
 
 
@@ -80,7 +98,9 @@ def test_a_structure_is_its_matrix(name: str) -> None:
         for _ in range(int(column.share * classes) * count)
     ]
     assert sorted(found) == wanted
-    values = sorted(float(size) for count, size in structure.values for _ in range(count))
+    values = sorted(
+        float(logit_scale.power(size, Fraction(1))) for count, size in structure.values for _ in range(count)
+    )
     assert values == pytest.approx(sorted(torch.linalg.svdvals(logits).tolist())[-structure.rank :])
     assert structure.rank == int(torch.linalg.matrix_rank(logits))
 
@@ -202,10 +222,49 @@ def test_where_the_answer_depends_on_the_decay() -> None:
     assert small[0] < small[1]
     decision, ranges = optimality.all_decays(3, 4, 1)
     assert decision == optimality.UNDECIDED
-    assert [each.decision.rank for each in ranges] == [1, 0]
-    for each in ranges:
+    assert [each.decision.rank for each in ranges] == [None, 1, 0]
+    for each in ranges[1:]:
         found = optimality.decide(3, 4, 1, Fraction((each.low + each.high) / 2))
         assert (found.suboptimal, found.rank) == (True, each.decision.rank)
+
+
+def test_intervals_end_where_losses_are_equal() -> None:
+    """What was certified at single lam holds between them; below the least end nothing is said."""
+    for (classes, depth), structure, end in (
+        ((4, 2), pairs(4), 0.011760498),
+        ((3, 2), pairs(3, 1, Fraction(0)), 0.173483883),
+        ((5, 2), pairs_and_a_class(5, optimality.SINGLE, optimality.SHARE), 0.000123574554),
+    ):
+        decision, ranges = optimality.all_decays(classes, depth, 1)
+        assert decision == ranges[0].decision == optimality.UNDECIDED
+        assert ranges[0].low == 0
+        assert ranges[1].low == pytest.approx(end, rel=1e-8)
+        assert ranges[1].decision == optimality.Decision(True, structure.name, structure.rank)
+        assert ranges[-1].high == pytest.approx(float(optimality.largest_decay(classes, depth, 1, 64)[0]), rel=1e-12)
+        for below, above in pairwise(ranges):
+            assert below.high == pytest.approx(above.low, rel=1e-11)
+        for share, sign in ((1 - 1e-8, -1), (1 + 1e-8, 1)):
+            decay = Fraction(ranges[1].low * share)
+            with flint.ctx.workprec(128):
+                gain = Scaled(simplex(classes), depth, 1, decay).best(128)[1]
+                gain -= Scaled(structure, depth, 1, decay).best(128)[1]
+            assert sign * gain > 0
+        for each in ranges[1:]:
+            for part in (0.001, 0.3, 0.999):
+                found = optimality.decide(classes, depth, 1, Fraction(each.low + part * (each.high - each.low)))
+                assert found.suboptimal is True
+    scaled = optimality.all_decays(4, 2, 8)[1]  # lam n^(1/(L+1)) alone matters
+    assert scaled[1].low == pytest.approx(0.011760498 / 2, rel=1e-7)
+
+
+def test_ends_that_are_better_say_nothing_where_the_middle_is_not_at_one_scale() -> None:
+    """A witness is compared at one scale: of pairs no scale is better at both ends of so long an interval."""
+    low, high = Fraction(12, 1000), Fraction(148, 1000)
+    for decay in (low, high):
+        assert optimality.decide(4, 2, 1, decay) == optimality.Decision(True, "pairs", 2)
+    assert not optimality._throughout(pairs(4), 2, 1, low, high)
+    assert optimality._throughout(pairs(4), 2, 1, low, low * Fraction(11, 10))
+    assert not optimality._throughout(pairs(4), 2, 1, Fraction(1, 100), low)
 
 
 def test_a_decision_is_that_of_the_model() -> None:
@@ -219,6 +278,78 @@ def test_a_decision_is_that_of_the_model() -> None:
         for each, logits in ((witness, paired(classes, 0.0)), (simplex(classes), simplex_logits(classes)))
     ]
     assert losses[0] < losses[1] < math.log(classes)
+
+
+# ------------------------------------------------------------------------------------------------- two classes
+def at_the_mean_square(classes: int, depth: int, seed: int) -> tuple[float, float]:
+    """The objective at balanced factors of random gaps, and that of neural collapse whose gap squared is their mean."""
+    generator = torch.Generator().manual_seed(seed)
+    decay, per_class = 10.0 ** -(1 + seed % 3), 1 + seed % 2
+    gaps = 4 * torch.randn(classes, classes, dtype=torch.float64, generator=generator)
+    if classes > 2:
+        gaps = 5 * torch.block_diag(*[torch.tensor([[0.0, 2.0], [2.0, 0.0]], dtype=torch.float64)] * (classes // 2))
+        gaps = torch.where(gaps == 0, 5.0, gaps)
+    gaps.fill_diagonal_(0.0)
+    logits = (torch.eye(classes, dtype=torch.float64) - 1 / classes) @ -gaps
+    model = model_of(classes, per_class, classes, depth, decay)
+    off = ~torch.eye(classes, dtype=torch.bool)
+    scale = Fraction(float(gaps[off].square().mean() ** 0.5))
+    collapse = Scaled(simplex(classes), depth, per_class, Fraction(decay))
+    point = balanced_factors(logits, per_class, classes, depth, seed)
+    return float(model.objective(point)), float(collapse.loss(logit_scale.ball(scale)))
+
+
+def test_two_classes_prefer_equal_gaps_and_four_do_not() -> None:
+    for seed in range(12):
+        found, least = at_the_mean_square(2, 1 + seed % 4, seed)
+        assert found >= least * (1 - 1e-12)
+    found, least = at_the_mean_square(4, 3, 0)
+    assert found < least * 0.99
+
+
+def test_a_wrong_slope_of_the_line_is_refuted() -> None:
+    """The line that touches the loss in g^2 has this slope and no other."""
+    where = claims_of_low_rank.two_classes_setting
+    slope, grows = two_class_collapse.positive_gaps()
+    assert where.refute(slope) is None
+    assert where.refute(type(slope)(slope.left, 2 * slope.right, slope.variable)) is not None
+    falls = type(grows)(-grows.expression, grows.variable)
+    assert where.refute(falls) is not None
+    square = two_class_collapse.one_factor_more()
+    assert where.refute(Equal(square.left, square.right / two_class_collapse.q)) is not None
+
+
+# ----------------------------------------------------------------------------------------------- three classes
+def test_three_classes_have_the_areas_of_their_gaps() -> None:
+    """The product of the singular values from the gaps; at least one where all gaps are, and zero for a single pair."""
+    rng = np.random.default_rng(0)
+    simplex_projection = np.eye(3) - 1 / 3
+    minor = three_class_margin.minor
+    for case in range(200):
+        gaps = 1 + rng.choice((0.0, 0.1, 1.0, 5.0), (3, 3)) * rng.random((3, 3))
+        if case == 0:
+            gaps = np.array([[0.0, 2.0, 0.0], [2.0, 0.0, 0.0], [1.0, 1.0, 0.0]])  # gaps[j, k]: of class j in column k
+        np.fill_diagonal(gaps, 0.0)
+        first, second, _ = np.linalg.svd(-simplex_projection @ gaps)[1]
+        areas = [minor(gaps[j, i], gaps[k, i], gaps[i, j], gaps[k, j]) for i, j, k in ((0, 1, 2), (0, 2, 1), (1, 2, 0))]
+        assert first * second == pytest.approx((sum(area**2 for area in areas) / 3) ** 0.5, abs=1e-12)
+        assert (first * second >= 1 - 1e-12) == (case > 0)
+        assert case == 0 or first**0.25 + second**0.25 >= 2 - 1e-12
+
+
+def test_four_classes_can_have_less_decay_with_the_same_gaps() -> None:
+    power = 2 / (3 + 1)
+    pairs_values, values = (torch.linalg.svdvals(logits) for logits in (paired(4), simplex_logits(4)))
+    assert float((pairs_values[:2] ** power).sum()) < float((values[:3] ** power).sum()) - 0.1
+
+
+def test_wrong_bounds_of_three_classes_are_refuted() -> None:
+    where = claims_of_low_rank.three_classes_setting
+    for says in (three_class_margin.one_side(), *three_class_margin.far_pair()):
+        assert where.refute(says) is None
+        assert where.refute(Nonnegative(says.scalar - sp.Rational(1, 100))) is not None
+    area = three_class_margin.area()
+    assert where.refute(Equal(area.left, -area.right)) is not None
 
 
 # ---------------------------------------------------------------------------------------------- what is not proved
@@ -310,6 +441,10 @@ def test_suboptimal(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["lam_ranges"][0]["high"] == pytest.approx(float(optimality.largest_decay(6, 2, 4, 64)[0]))
     found = json.loads(predicted(capsys, "dnc-suboptimal", "K=6", "L=1")[1])["values"]
     assert found["suboptimal"] is False
+    found = json.loads(predicted(capsys, "dnc-suboptimal", "K=4", "L=2")[1])["values"]
+    assert (found["suboptimal"], found["witness_rank"]) == (None, None)
+    assert [each["suboptimal"] for each in found["lam_ranges"]] == [None, True, True]
+    assert f"{found['lam_ranges'][1]['low']:.9f}" == "0.011760498"
 
 
 @pytest.mark.parametrize("claim", ["dnc-loss", "paired-loss", "dnc-scale", "dnc-suboptimal"])
@@ -341,6 +476,8 @@ def test_wrong_input_is_one_line(
     [
         lambda: simplex(1),
         lambda: circle(2),
+        lambda: pairs_and_a_class(4, Fraction(1), Fraction(0)),
+        lambda: pairs_and_a_class(5, Fraction(0), Fraction(0)),
         lambda: pairs(4, 3),
         lambda: pairs(4, 0),
         lambda: Scaled(simplex(3), 0, 1, Fraction(1)),

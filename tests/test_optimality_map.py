@@ -16,7 +16,8 @@ from tightframe import papers
 from tightframe.numerics import low_rank
 from tightframe.numerics.deep_linear import DeepLinearUFM
 from tightframe.papers import cli, experiments
-from tightframe.papers.garrod2025.optimality_map import ARGUED, OPTIMAL, SUBOPTIMAL, UNDECIDED, rational_factors
+from tightframe.papers.garrod2025 import low_rank as claims
+from tightframe.papers.garrod2025.optimality_map import OPTIMAL, SUBOPTIMAL, UNDECIDED, rational_factors
 from tightframe.theory import optimality
 from tightframe.theory.logit_scale import Scaled, pairs, simplex
 
@@ -125,8 +126,8 @@ def test_the_status_of_cells(small: dict[str, Any], maps: Cells) -> None:
     assert status[3, 2] == [UNDECIDED, UNDECIDED]
     assert status[4, 2] == [UNDECIDED, SUBOPTIMAL]
     assert status[5, 2] == [SUBOPTIMAL, SUBOPTIMAL]
-    found = maps[5, 2]["cells"][0]  # beyond theorem 1 and the structures of theory
-    assert (found["shown_by"], found["witness_rank"], found["found_certified"]) == ("found", 3, True)
+    found = maps[5, 2]["cells"][0]
+    assert (found["shown_by"], found["witness_rank"], found["found_certified"]) == ("pairs and a class", 3, True)
     assert found["found_loss"] < found["dnc_loss"] * (1 - 1e-4)
     assert not any(each["theorem_1"] for each in maps.values())
     assert all(cell["found_is_dnc"] for K in (3, 4, 5) for cell in maps[K, 1]["cells"])
@@ -161,9 +162,12 @@ def test_what_the_search_says_of_its_loss_certifies_nothing(monkeypatch: pytest.
     assert "proved optimal" in numbers["reason"]
 
 
-def test_wrong_logits_certify_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """K = 5, L = 2, lam = 0.001 is suboptimal by what the search finds alone: not by other logits."""
+def test_what_the_search_finds_is_a_witness_and_wrong_logits_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """K = 5, L = 2, lam = 0.001, without the structures of theory."""
+    monkeypatch.setattr(optimality, "witnesses", lambda classes: ())
     right = low_rank.search
+    found = papers.simulate(NAME, K=5, L=2, lam="0.001", starts=8)["maps"][0]["cells"][0]
+    assert (found["status"], found["shown_by"], found["witness_rank"]) == (SUBOPTIMAL, "found", 3)
 
     def wrong(*args: Any, **kwargs: Any) -> Any:
         found = right(*args, **kwargs)
@@ -225,7 +229,7 @@ def test_stages_are_told_and_panels_labelled(small: dict[str, Any], tmp_path: Pa
 
 def test_the_table_says_what_is_known(small: dict[str, Any]) -> None:
     text = "\n".join(experiments.find(NAME).summary(small))
-    assert "12 cells: 6 optimal (proved), 0 optimal (argued on paper), 3 suboptimal (certified), 3 undecided" in text
+    assert "12 cells: 6 optimal (proved), 3 suboptimal (certified), 3 undecided" in text
     assert "0.011760498 (pairs)" in text
 
 
@@ -252,6 +256,8 @@ def test_bad_input_is_one_line(inputs: dict[str, Any], words: str, capsys: pytes
     assert words in err
 
 
-def test_two_classes_are_argued_and_not_proved() -> None:
+def test_two_classes_are_proved() -> None:
     [one, two] = papers.simulate(NAME, K=2, L="1,2", lam="0.01", starts=2)["maps"]
-    assert [each["cells"][0]["status"] for each in (one, two)] == [OPTIMAL, ARGUED]
+    assert [each["cells"][0]["status"] for each in (one, two)] == [OPTIMAL, OPTIMAL]
+    shown = [each["cells"][0]["shown_by"] for each in (one, two)]
+    assert shown == [claims.ONE_LAYER.id, claims.TWO_CLASSES.id]

@@ -256,7 +256,6 @@ def test_an_elimination_keeps_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     algebra, claim, relations = shuffling(3)
     started = []
     monkeypatch.setattr(star, "_solve", lambda *arguments: started.append(arguments))
-    monkeypatch.setattr(star, "_solvable", lambda *arguments: started.append(arguments))
     assert star.prove_zero(algebra, claim, relations, star.Limits(seconds=5)).cofactors is None
     assert started
     started.clear()

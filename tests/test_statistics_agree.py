@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from laws import assert_close, assert_mutants_die, law
 from strategies import class_counts, decays, feature_models, normal_matrix, seeds
 from test_frames_agree import COMPARED as FRAMES
+from test_landscape_agree import COMPARED as LANDSCAPE
 from tightframe import numerics, theory
 from tightframe.numerics import losses, low_rank, statistics
 from tightframe.numerics.deep_linear import DeepLinearUFM
@@ -266,6 +267,7 @@ def test_best_scale(classes: int, depth: int, per_class: int) -> None:
 # Shared names of same-named files, and the test that compares them.
 COMPARED = {
     "frames": FRAMES,
+    "landscape": LANDSCAPE,
     "statistics": dict.fromkeys(SHARED_STATISTICS, test_statistic_of_classes_of_any_sizes),
 }
 # What has another name, or stands in another file, on the two sides: (theory, numerics).

@@ -953,9 +953,7 @@ def velocity(power: int, factor: Any) -> Equal:
 
 def snr_velocity(power: int, factor: Any) -> Equal:
     """The velocity of the SNR matrix along unprojected steps with renormalisation."""
-    return Equal(
-        unprojected_velocity(flow, flow.gradient(flow.features)), left * diagonal * resolvent**power * right.T * factor
-    )
+    return Equal(unprojected_velocity(flow), left * diagonal * resolvent**power * right.T * factor)
 
 
 def tangent_without_symmetry(velocity_: Any) -> Any:

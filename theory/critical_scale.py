@@ -160,12 +160,22 @@ def _collapse_level() -> sp.Expr:
 
 
 def elasticity() -> sp.Expr:
-    """psi."""
+    """psi.
+
+    Examples:
+        >>> elasticity(), elasticity().subs(alpha, 0)
+        (alpha*exp(alpha)/(K + exp(alpha) - 1), 0)
+    """
     return alpha * sp.exp(alpha) / (sp.exp(alpha) + K - 1)
 
 
 def critical() -> Identity:
-    """The slope of the loss in r vanishes exactly where lam eta = h."""
+    """The slope of the loss in r vanishes exactly where lam eta = h.
+
+    Examples:
+        >>> critical().right
+        r*(K - 1)*(L + 1)*(eta*lambda - r**(L - 1)/(K + exp(r**(L + 1)) - 1))
+    """
     slope = (L + 1) * (K - 1) * r * (lam * eta - _collapse_level())
     return Identity(sp.Derivative(_collapse_loss(), r), slope, r)
 
@@ -178,12 +188,22 @@ def level_slope() -> Identity:
 
 
 def beyond_one() -> Exceeds:
-    """psi at alpha = K."""
+    """psi at alpha = K.
+
+    Examples:
+        >>> round(float(beyond_one().left.subs(K, 2)), 6)  # of two classes
+        1.761594
+    """
     return Exceeds(elasticity().xreplace({alpha: K}), sp.S.One)
 
 
 def between() -> tuple[Exceeds, Exceeds]:
-    """e^(-alpha)/K < 1/(e^alpha + K - 1) < e^(-alpha): so alpha ~ -log lam along the larger solution."""
+    """e^(-alpha)/K < 1/(e^alpha + K - 1) < e^(-alpha): so alpha ~ -log lam along the larger solution.
+
+    Examples:
+        >>> [(each.left, each.right) for each in between()][1]
+        (K + exp(alpha) - 1, exp(alpha))
+    """
     return Exceeds(K * sp.exp(alpha), sp.exp(alpha) + K - 1), Exceeds(sp.exp(alpha) + K - 1, sp.exp(alpha))
 
 

@@ -19,7 +19,6 @@ from .proof import checker
 from .proof.certificate import (
     Values,
     binding,
-    complete_model,
     content_hash,
     head,
     model_json,
@@ -161,7 +160,7 @@ class Derivation:
                 return Failure(step.name, str(found), found.witness, time.perf_counter() - started)
             except (StepFailed, checker.Rejected) as error:  # Rejected: a limit on sizes was met
                 return Failure(step.name, str(error), None, time.perf_counter() - started)
-        model = self.model(translation, seed)
+        model = proving.model()
         if model is None:
             return Failure(self.steps[-1].name, "no model of the hypotheses found", None, time.perf_counter() - started)
         if self.steps[-1].name in smtlib:  # the other steps do not matter, contradictory hypotheses would
@@ -188,12 +187,7 @@ class Derivation:
 
     def model(self, translation: Translation, seed: int) -> checker.Model | None:
         """An exact example of the setting in which every inverse in use exists."""
-        rng = random.Random(seed)
-        for _ in range(20):
-            model = complete_model(translation, self.setting.sample(rng))
-            if model is not None:
-                return model
-        return None
+        return Proving(translation, self.setting.sample, seed).model()
 
     def _repr_latex_(self) -> str:
         rows = r" \\ ".join(rf"\text{{{i}.}} & {step.says.latex()}" for i, step in enumerate(self.steps, 1))

@@ -36,7 +36,14 @@ class Chord(NamedTuple):
     turn: Fraction
 
 
+class Root(NamedTuple):
+    """The square root of a rational number, for a singular value."""
+
+    square: Fraction
+
+
 Gap = Fraction | Chord
+Size = Fraction | Root
 
 
 class Column(NamedTuple):
@@ -47,19 +54,37 @@ class Column(NamedTuple):
 
 
 class Structure(NamedTuple):
-    """Logits X at t = 1 up to what their loss depends on; ``values`` are (multiplicity, singular value)."""
+    """Logits X at t = 1 up to what their loss depends on; ``values`` are (multiplicity, singular value).
+
+    Examples:
+        >>> from tightframe.theory import logit_scale
+        >>> found = logit_scale.simplex(3)
+        >>> found.columns[0].gaps, found.values, found.classes
+        (((2, Fraction(1, 1)),), ((2, Fraction(1, 1)),), 3)
+    """
 
     name: str
     columns: tuple[Column, ...]
-    values: tuple[tuple[int, Fraction], ...]
+    values: tuple[tuple[int, Size], ...]
 
     @property
     def rank(self) -> int:
         return sum(count for count, _ in self.values)
 
+    @property
+    def classes(self) -> int:
+        """K."""
+        return 1 + sum(count for count, _ in self.columns[0].gaps)
+
 
 def check_classes(classes: object) -> None:
-    """ValueError unless K is an integer from 2."""
+    """ValueError unless K is an integer from 2.
+
+    Examples:
+        >>> check_classes(1)
+        Traceback (most recent call last):
+        ValueError: expected the number of classes K to be an integer from 2, got 1
+    """
     if not isinstance(classes, int) or isinstance(classes, bool) or classes < 2:
         raise ValueError(f"expected the number of classes K to be an integer from 2, got {classes!r}")
 
@@ -103,6 +128,28 @@ def pairs(classes: int, count: int | None = None, single: Fraction = Fraction(1)
     return Structure("pairs" if not rest else f"{blocks} pairs", shares, values)
 
 
+def pairs_and_a_class(classes: int, single: Fraction, share: Fraction) -> Structure:
+    """Odd K = 2m + 1: X of m blocks [[1, -1], [-1, 1]], and ``single`` (e - 1/K) (e - share (1 - e))^T, e of the last.
+
+    The last row is centred, which costs no gap, and features of the pairs lie a little on the far side of the class
+    that is alone. A search at K = 5, L = 2 ends there.
+
+    Examples:
+        >>> pairs_and_a_class(5, Fraction(21, 20), Fraction(1, 8)).values
+        ((2, Fraction(2, 1)), (1, Root(square=Fraction(7497, 8000))))
+    """
+    check_classes(classes)
+    if classes % 2 == 0 or not single > 0 or share < 0:
+        raise ValueError("expected an odd number of classes, a positive single entry and a nonnegative share")
+    paired = ((1, Fraction(2)), (classes - 3, Fraction(1)), (1, 1 + single * share))
+    square = single**2 * Fraction(classes - 1, classes) * (1 + (classes - 1) * share**2)
+    columns = (
+        Column(Fraction(classes - 1, classes), tuple(each for each in paired if each[0])),
+        Column(Fraction(1, classes), ((classes - 1, single),)),
+    )
+    return Structure("pairs and a class", columns, ((classes // 2, Fraction(2)), (1, Root(square))))
+
+
 # Garrod and Keating 2025, section 3.2
 def circle(classes: int) -> Structure:
     """K points on a circle, from K = 3: X_ij = cos(2 pi (i - j) / K), twice the singular value K/2.
@@ -118,7 +165,23 @@ def circle(classes: int) -> Structure:
     return Structure("circle", (Column(Fraction(1), gaps),), ((2, Fraction(classes, 2)),))
 
 
+def power(value: Size, exponent: Fraction) -> flint.arb:
+    """A power of a singular value.
+
+    Examples:
+        >>> float(power(Root(Fraction(4)), Fraction(2))), float(power(Fraction(9), Fraction(1, 2)))
+        (4.0, 3.0)
+    """
+    return ball(value.square) ** ball(exponent / 2) if isinstance(value, Root) else ball(value) ** ball(exponent)
+
+
 def gap(value: Gap) -> flint.arb:
+    """How much less a logit is at t = 1, in the precision in force.
+
+    Examples:
+        >>> float(gap(Chord(Fraction(1, 2)))), float(gap(Fraction(3, 2)))
+        (2.0, 1.5)
+    """
     import flint
 
     return _gap(value, flint.ctx.prec)
@@ -158,7 +221,7 @@ class Scaled:
         self.power = Fraction(depth - 1, depth + 1)
         gaps = [each for column in structure.columns for _, each in column.gaps if each != 0]
         self.smallest, self.largest = min(gaps, key=_size), max(gaps, key=_size)
-        self.classes = 1 + sum(count for count, _ in structure.columns[0].gaps)
+        self.classes = structure.classes
         self._levels: dict[int, Any] = {}  # c at a precision
 
     # ---- values
@@ -168,8 +231,8 @@ class Scaled:
 
         bits = flint.ctx.prec
         if bits not in self._levels:
-            root = ball(Fraction(2, self.depth + 1))
-            weights = sum((count * ball(value) ** root for count, value in self.structure.values), flint.arb(0))
+            root = Fraction(2, self.depth + 1)
+            weights = sum((count * power(value, root) for count, value in self.structure.values), flint.arb(0))
             self._levels[bits] = ball(self.decay) * ball(Fraction(self.per_class)).root(self.depth + 1) * weights
         return self._levels[bits]
 
@@ -243,10 +306,11 @@ class Scaled:
     def _threshold_is_met(self) -> bool:
         """Whether c = R(0) exactly, for L = 1, where rational squares decide: then there is no root."""
         gaps = [(column.share * count, each) for column in self.structure.columns for count, each in column.gaps]
-        if any(isinstance(each, Chord) for _, each in gaps):
+        values = self.structure.values
+        if any(isinstance(each, Chord) for _, each in gaps) or any(isinstance(value, Root) for _, value in values):
             return False
         mean = sum((share * each for share, each in gaps if isinstance(each, Fraction)), Fraction(0)) / self.classes
-        weights = sum((count * value for count, value in self.structure.values), Fraction(0))
+        weights = sum((count * value for count, value in values if isinstance(value, Fraction)), Fraction(0))
         return mean**2 == (self.decay * weights) ** 2 * self.per_class
 
     def critical(self, bits: int) -> list[flint.arb]:

@@ -405,12 +405,22 @@ def fewer_decays() -> Exceeds:
 
     In units of (lam/2) (L+1) (alpha n^(1/2))^(2/(L+1)) it is 2m - 1 beside m 2^(2/(L+1)) for K = 2m, and 2m beside
     m 2^(2/(L+1)) + 1 for K = 2m + 1.
+
+    Examples:
+        >>> both = fewer_decays()
+        >>> [side.subs({m: 3, L: 2}) for side in (both.left, both.right)]
+        [5, 3*2**(2/3)]
     """
     return Exceeds(2 * m - 1, m * sp.Integer(2) ** (2 / (L + 1)), COVERED)
 
 
 def less_cross_entropy(odd: bool) -> Exceeds:
-    """1 + (K-1) e^(-alpha) exceeds 1 + (K-2) e^(-alpha) + e^(-2 alpha); both sides times e^(2 alpha)."""
+    """1 + (K-1) e^(-alpha) exceeds 1 + (K-2) e^(-alpha) + e^(-2 alpha); both sides times e^(2 alpha).
+
+    Examples:
+        >>> less_cross_entropy(odd=False).left
+        (2*m - 1)*exp(alpha) + exp(2*alpha)
+    """
     size, power = 2 * m + 1 if odd else 2 * m, sp.exp(alpha)
     return Exceeds(sp.exp(2 * alpha) + (size - 1) * power, sp.exp(2 * alpha) + (size - 2) * power + 1, COVERED)
 

@@ -29,7 +29,12 @@ LEFT, RIGHT = sp.MatrixSymbol("a", K, 1), sp.MatrixSymbol("b", K, 1)
 
 
 def point(parameter: Any) -> tuple[sp.Expr, sp.Expr]:
-    """A point of the circle."""
+    """A point of the circle.
+
+    Examples:
+        >>> point(sp.S.One), point(sp.Integer(2))
+        ((0, 1), (-3/5, 4/5))
+    """
     return (1 - parameter**2) / (1 + parameter**2), 2 * parameter / (1 + parameter**2)
 
 
@@ -39,7 +44,12 @@ def _product(one: tuple[sp.Expr, sp.Expr], other: tuple[sp.Expr, sp.Expr]) -> sp
 
 # Garrod and Keating 2025, sections 3.1 and 3.2
 def on_a_circle() -> tuple[Equal, Positive]:
-    """Unit vectors, at the parameters t and t + g: the entry of the own class is larger than any other."""
+    """Unit vectors, at the parameters t and t + g: the entry of the own class is larger than any other.
+
+    Examples:
+        >>> on_a_circle()[1].scalar.subs({t: 0, g: 1})
+        1
+    """
     return Equal(_product(point(t), point(t)), sp.S.One), Positive(1 - _product(point(t), point(t + g)))
 
 

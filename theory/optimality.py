@@ -7,9 +7,7 @@ that of a witness from above, both in ball arithmetic, and the witness is attain
 - suboptimal for every lam, if K >= 4 and L >= 3, or K >= 6 and L = 2: pairs of the same scale are better
   (Garrod and Keating 2025, theorem 1);
 - zero is better beyond the lam at which both have the loss log K;
-- optimal below it for L = 1 (`one_layer_collapse`); and for K = 2, where logits projected on the simplex have rank one,
-  sigma^2 is half the sum of the squared gaps, and log(1 + e^(-x)) is convex in x^2: equal gaps are best (a proof on
-  paper, with the Schatten lemma);
+- optimal below it for L = 1 (`one_layer_collapse`) and for K = 2 (`two_class_collapse`);
 - else only what a witness shows. None found proves nothing. A witness is one of the structures below, or factors that a
   search has found, rounded to rationals: `beats_collapse`.
 """
@@ -19,10 +17,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from .logit_scale import Scaled, Structure, check_classes, circle, pairs, simplex
+from .logit_scale import Scaled, Structure, check_classes, circle, pairs, pairs_and_a_class, simplex
 from .scalar_problem import Enclosure, ball, fraction
 
 if TYPE_CHECKING:
@@ -30,10 +29,12 @@ if TYPE_CHECKING:
 
 BITS = 64  # of a comparison
 MOST_CLASSES = 12  # for which every number of pairs is tried
-CELL = Fraction(9, 10)  # ratio of the ends of the intervals of lam that are decided as one
-MOST_HALVINGS = 4  # of such an interval
+RATIO = Fraction(4, 5)  # of neighbouring lam at which witnesses are compared, where the answer depends on lam
+MOST_CUTS = 12  # of the interval between two of them
 CROSSING = Fraction(1, 10**9)  # relative, of where a decision changes
 LEAST = Fraction(1, 10**4)  # of the largest lam that is looked at, where nothing is known of all small lam
+# Single entry and share of `pairs_and_a_class` that are best at its crossing for K = 5, L = 2, to six digits.
+SINGLE, SHARE = Fraction(1048483, 10**6), Fraction(121267, 10**6)
 
 
 class Decision(NamedTuple):
@@ -68,7 +69,12 @@ ZERO = Decision(True, "zero", 0)
 
 
 def covered(classes: int, depth: int) -> bool:
-    """Whether theorem 1 of Garrod and Keating 2025 speaks of K classes and L layers."""
+    """Whether theorem 1 of Garrod and Keating 2025 speaks of K classes and L layers.
+
+    Examples:
+        >>> [covered(classes, 2) for classes in (4, 5, 6)], covered(4, 3), covered(3, 9)
+        ([False, False, True], True, False)
+    """
     return (classes >= 4 and depth >= 3) or (classes >= 6 and depth == 2)
 
 
@@ -89,8 +95,10 @@ def witnesses(classes: int) -> tuple[Structure, ...]:
     found: list[Structure] = []
     for count in counts:
         whole = classes % 2 == 1 and count == half
-        singles = (Fraction(0), Fraction(1), Fraction(3, 2)) if whole else (Fraction(0),)
+        singles = (Fraction(0), Fraction(1)) if whole else (Fraction(0),)
         found += [pairs(classes, count, single) for single in singles]
+    if classes % 2:
+        found.append(pairs_and_a_class(classes, SINGLE, SHARE))
     if 4 < classes <= 10 * MOST_CLASSES:
         found.append(circle(classes))
     return tuple(each for each in found if each.rank < classes - 1)
@@ -107,22 +115,33 @@ def decide(classes: int, depth: int, per_class: int, decay: Fraction) -> Decisio
         (Decision(suboptimal=True, witness='pairs', rank=3), False)
         >>> decide(4, 3, 1, Fraction(10)), decide(5, 2, 1, Fraction(1, 10**4)).suboptimal
         (Decision(suboptimal=True, witness='zero', rank=0), None)
+        >>> decide(5, 2, 1, Fraction(1, 1000))
+        Decision(suboptimal=True, witness='pairs and a class', rank=3)
     """
     check_classes(classes)
     if decide_zero(classes, depth, per_class, decay):
         return ZERO
     if depth == 1 or classes == 2:
         return Decision(False)
-    return _throughout(classes, depth, per_class, decay, decay)
-
-
-def _values(classes: int, depth: int, per_class: int, decay: Fraction) -> Iterator[tuple[Structure, flint.arb]]:
-    """The loss of every witness at its best scale, as far as that is found."""
+    least = _least(classes, depth, per_class, decay)
+    better: list[tuple[float, Structure]] = []
     for each in witnesses(classes):
         try:
-            yield each, Scaled(each, depth, per_class, decay).best(BITS)[1]
+            value = Scaled(each, depth, per_class, decay).best(BITS)[1]
         except ArithmeticError:
             continue
+        if value < least:
+            better.append((float(value), each))
+    if not better:
+        return UNDECIDED
+    _, best = min(better, key=lambda pair: pair[0])
+    return Decision(True, best.name, best.rank)
+
+
+@lru_cache(maxsize=2**12)
+def _least(classes: int, depth: int, per_class: int, decay: Fraction) -> flint.arb:
+    """The loss of neural collapse of the best scale, or zero."""
+    return Scaled(simplex(classes), depth, per_class, decay).best(BITS)[1]
 
 
 # ---- factors that a search has found
@@ -185,7 +204,7 @@ def beats_collapse(factors: Factors, depth: int, per_class: int, decay: Fraction
 
     found = factors_loss(factors, depth, per_class, decay)
     with flint.ctx.workprec(2 * BITS):
-        return bool(found < Scaled(simplex(len(factors.last)), depth, per_class, decay).best(BITS)[1])
+        return bool(found < _least(len(factors.last), depth, per_class, decay))
 
 
 # ---- all lam
@@ -219,27 +238,39 @@ def largest_decay(classes: int, depth: int, per_class: int, bits: int) -> Enclos
 def all_decays(classes: int, depth: int, per_class: int) -> tuple[Decision, tuple[Between, ...]]:
     """Whether neural collapse is suboptimal at every lam at which it has a critical scale, and what is known where.
 
+    The intervals are ascending and meet, but for a gap of 1e-12 of lam where zero begins to win. Where the answer
+    depends on lam their ends are where one structure ceases to be better, to `CROSSING` of itself. What is not decided
+    is an interval too.
+
     Examples:
         >>> all_decays(6, 2, 1)[0]
         Decision(suboptimal=True, witness='pairs', rank=3)
         >>> [each.decision.suboptimal for each in all_decays(2, 3, 1)[1]], all_decays(5, 1, 1)[0].suboptimal
         ([False, True], False)
+        >>> [(round(each.high, 9), each.decision.witness) for each in all_decays(4, 2, 1)[1]]
+        [(0.011760498, None), (0.148275654, 'pairs'), (0.177659903, 'zero')]
     """
     check_classes(classes)
     low, high = largest_decay(classes, depth, per_class, BITS)
-    top = float(high)
     if depth == 1:
         decision = Decision(False)
-        return decision, (Between(0.0, float(low), decision),)
+        return decision, (_between(Fraction(0), low, decision),)
     if covered(classes, depth):
         same = pairs(classes)
         decision = Decision(True, same.name, same.rank)
-        return decision, (Between(0.0, top, decision),)
+        return decision, (_between(Fraction(0), high, decision),)
     below, above = even_with_zero(classes, depth, per_class)
-    last = Between(float(above), top, ZERO)
+    last = _between(above, high, ZERO)
     if classes == 2:
-        return Decision(False), (Between(0.0, float(below), Decision(False)), last)
-    return UNDECIDED, (*_cells(classes, depth, per_class, below), last)
+        return Decision(False), (_between(Fraction(0), below, Decision(False)), last)
+    return UNDECIDED, (*_intervals(classes, depth, per_class, below), last)
+
+
+def _between(low: Fraction, high: Fraction, decision: Decision) -> Between:
+    """Ends rounded inwards."""
+    start, end = float(low), float(high)
+    start = math.nextafter(start, math.inf) if start < low else start
+    return Between(start, math.nextafter(end, 0.0) if end > high else end, decision)
 
 
 def even_with_zero(classes: int, depth: int, per_class: int) -> Enclosure:
@@ -271,60 +302,92 @@ def crossing(classes: int, depth: int, per_class: int, low: Fraction, high: Frac
     Beyond a crossing with what is undecided lies no proof that neural collapse is optimal.
 
     Raises:
-        ValueError: if both decisions are the same.
+        ValueError: if both ends have the same decision and witness.
 
     Examples:
         >>> round(float(crossing(4, 2, 1, Fraction(1, 100), Fraction(1, 20))[0]), 9)
         0.011760498
     """
     first, last = (decide(classes, depth, per_class, decay) for decay in (low, high))
-    if first.suboptimal == last.suboptimal:
+    if first == last:
         raise ValueError("expected two decays with different decisions")
     while high - low > high * CROSSING:
         middle = (low + high) / 2
         found = decide(classes, depth, per_class, middle)
-        low, high = (middle, high) if found.suboptimal == first.suboptimal else (low, middle)
+        low, high = (middle, high) if found == first else (low, middle)
     return low, high
 
 
 def decide_zero(classes: int, depth: int, per_class: int, decay: Fraction) -> bool:
-    """Whether zero is better than neural collapse of every scale."""
+    """Whether zero is better than neural collapse of every scale.
+
+    Examples:
+        >>> [decide_zero(6, 1, 1, decay) for decay in (Fraction(1, 7), Fraction(1, 5))]
+        [False, True]
+    """
     return bool(Scaled(simplex(classes), depth, per_class, decay).best(BITS)[0] == 0)
 
 
-def _cells(classes: int, depth: int, per_class: int, top: Fraction) -> Iterator[Between]:
-    """Intervals of lam on which one witness is better throughout, ascending; neighbours with one witness are joined."""
+def _intervals(classes: int, depth: int, per_class: int, top: Fraction) -> Iterator[Between]:
+    """Ascending intervals from 0 to ``top`` on which one witness is better throughout, or none is known to be.
+
+    The decisions at a few lam say where to look; each interval is then certified, or it is undecided.
+    """
+    decays = [top]
+    while decays[-1] > top * LEAST:
+        decays.append(decays[-1] * RATIO)
+    decays.reverse()
+    decided = [decide(classes, depth, per_class, decay) for decay in decays]
+    ends, pieces = [Fraction(0), decays[0]], [UNDECIDED]
+    for (low, high), (below, above) in zip(pairwise(decays), pairwise(decided), strict=True):
+        if below != above:
+            ends.append(crossing(classes, depth, per_class, low, high)[1])
+            pieces.append(below)
+        ends.append(high)
+        pieces.append(above)
     found: list[tuple[Fraction, Fraction, Decision]] = []
-    pending: list[tuple[Fraction, Fraction, int]] = []
-    high = top
-    while high > top * LEAST:
-        pending.append((high * CELL, high, 0))
-        high *= CELL
+    for (low, high), decision in zip(pairwise(ends), pieces, strict=True):
+        for start, end, holds in _certified(classes, depth, per_class, (low, high), decision):
+            if found and found[-1][2] == holds:
+                start = found.pop()[0]
+            found.append((start, end, holds))
+    for low, high, decision in found:
+        yield _between(low, high, decision)
+
+
+def _certified(
+    classes: int, depth: int, per_class: int, ends: tuple[Fraction, Fraction], decision: Decision
+) -> Iterator[tuple[Fraction, Fraction, Decision]]:
+    """Parts of an interval of lam, ascending: a witness with this decision is better throughout, or undecided."""
+    same = [each for each in witnesses(classes) if Decision(True, each.name, each.rank) == decision]
+    pending = [(*ends, 0)]
     while pending:
         low, high, cuts = pending.pop()
-        middle = (low + high) / 2
-        decision = _throughout(classes, depth, per_class, low, high)
-        if decision.suboptimal:
-            if found and found[-1][1] == low and found[-1][2] == decision:
-                low = found.pop()[0]
-            found.append((low, high, decision))
-        elif cuts < MOST_HALVINGS and _throughout(classes, depth, per_class, middle, middle).suboptimal:
+        if any(_throughout(each, depth, per_class, low, high) for each in same):
+            yield low, high, decision
+        elif cuts < MOST_CUTS and same:
+            middle = (low + high) / 2
             pending += [(middle, high, cuts + 1), (low, middle, cuts + 1)]
-    yield from (Between(float(low), float(high), decision) for low, high, decision in found)
+        else:
+            yield low, high, UNDECIDED
 
 
-def _throughout(classes: int, depth: int, per_class: int, low: Fraction, high: Fraction) -> Decision:
-    """Whether one witness is better for every lam between two.
+def _throughout(structure: Structure, depth: int, per_class: int, low: Fraction, high: Fraction) -> bool:
+    """Whether a structure of some scale is better for every lam between two, ends included.
 
-    The least loss of neural collapse rises with lam, and so does that of a witness: the first at the lower end is
-    compared with the second at the upper end.
+    In lam the least loss of neural collapse is concave, as the least of linear functions, and the loss at one scale is
+    linear. So what is less at both ends is less between them.
     """
     import flint
 
+    if not low > 0:
+        return False
+    try:
+        scale = Scaled(structure, depth, per_class, low).best(BITS)[0]
+    except ArithmeticError:
+        return False
     with flint.ctx.workprec(2 * BITS):
-        least = Scaled(simplex(classes), depth, per_class, low).best(BITS)[1]
-        better = [(value, each) for each, value in _values(classes, depth, per_class, high) if value < least]
-    if not better:
-        return UNDECIDED
-    _, best = min(better, key=lambda pair: float(pair[0]))
-    return Decision(True, best.name, best.rank)
+        scale = flint.arb(scale.mid())
+        found = [Scaled(structure, depth, per_class, decay).loss(scale) for decay in (low, high)]
+        least = [_least(structure.classes, depth, per_class, decay) for decay in (low, high)]
+        return all(bool(loss < other) for loss, other in zip(found, least, strict=True))

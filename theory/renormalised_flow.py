@@ -11,6 +11,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -24,7 +25,7 @@ from .proof.checker import Range, matrix_product
 from .proof.rules import CompletedSquare, Conjunction, Differentiate, Gram, Let, Rewrite, Shift, Square, Star
 from .proof.statement import AllOf, Equal, GradientIs, Invertible, Minimum, PositiveDefinite, PositiveSemidefinite
 from .statistics import ClassData, Rows, random_matrix
-from .symbols import C, N, frobenius_squared, ones, ones_row, p, quadratic
+from .symbols import C, N, frobenius_squared, ones, ones_row, p, product, quadratic, total
 from .tangent_projection import EPSILON
 
 
@@ -77,7 +78,8 @@ class SingularValueFlow:
         data = self.data(features)
         inverse, means = data.total_covariance.inv(), data.centred_means
         deviations = data.features - data.global_mean * ones_row(C * N)
-        return inverse * means * means.T * inverse * deviations / (C**3 * N) - inverse * means * self.labels / C**2
+        along = product(1 / (C**3 * N), inverse, means, means.T, inverse, deviations)
+        return total(along, product(-1 / C**2, inverse, means, self.labels))
 
     @property
     def gradient_statement(self) -> GradientIs:
@@ -124,8 +126,12 @@ class SingularValueFlow:
 
     def projection(self, velocity: MatrixExpr) -> MatrixExpr:
         """Proj(G) = G - (G R^T + R G^T) R / (2 C N)."""
-        residuals = self.residuals
-        return velocity - (velocity * residuals.T + residuals * velocity.T) * residuals / (2 * C * N)
+        normal = product(-1 / (2 * C * N), self.turned(velocity), self.residuals)
+        return total(velocity, normal)
+
+    def turned(self, velocity: MatrixExpr) -> MatrixExpr:
+        """G R^T + R G^T."""
+        return total(product(velocity, self.residuals.T), product(self.residuals, velocity.T))
 
     @property
     def structure(self) -> tuple[Hypothesis, ...]:
@@ -310,6 +316,7 @@ def snr_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
     diagonal, left, right, one_hot = DiagMatrix(snr.values), snr.left, snr.right, snr.data.one_hot
     gradient = flow.gradient(flow.features)
     moving = left * diagonal * snr.resolvent**2 * right.T * one_hot / N
+    velocity = Equal(product(sp.S.NegativeOne, flow.projection(gradient)), moving)
     return Derivation(
         "The renormalised gradient flow in the singular values of the SNR matrix",
         where,
@@ -325,7 +332,7 @@ def snr_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             ),
             Step(
                 "velocity",
-                Equal(-1 * flow.projection(gradient), moving),
+                velocity,
                 "The part along R is a symmetric matrix times R: it is normal and the projection removes it. The other "
                 "part is tangent, since Y R^T = 0. So with dw_j/dt = w_j / (N (C + w_j^2)^2) the curve "
                 "R + U diag(w(t)) V^T Y + mu 1^T solves dX/dt = -Proj grad L_LS(X); U, V, R and mu stay.",
@@ -333,7 +340,7 @@ def snr_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             ),
             Step(
                 "flow",
-                AllOf((flow.minimum, flow.gradient_statement, Equal(-1 * flow.projection(gradient), moving))),
+                AllOf((flow.minimum, flow.gradient_statement, velocity)),
                 "The loss, its gradient, and the velocity of the features.",
                 Conjunction(("least-squares loss", "gradient", "velocity")),
             ),
@@ -341,14 +348,25 @@ def snr_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
     )
 
 
-def unprojected_velocity(flow: SingularValueFlow, gradient: MatrixExpr) -> MatrixExpr:
-    """Velocity of the SNR matrix Sigma_W^{-1/2} Mbar when X moves along -grad L_LS and is whitened again.
+@cache
+def _turned_gradient(flow: SingularValueFlow) -> MatrixExpr:
+    """G R^T + R G^T for the gradient G at the features."""
+    return flow.turned(flow.gradient(flow.features))
 
-    At Sigma_W = I the derivative of Sigma_W^{-1/2} is -1/2 of that of Sigma_W. ``gradient`` is that of L_LS at X(w).
+
+def snr_velocity(flow: SingularValueFlow, gradient: MatrixExpr, turned: MatrixExpr) -> MatrixExpr:
+    """Velocity of the SNR matrix Sigma_W^{-1/2} Mbar when X moves along -G and is whitened again, of G and turned G.
+
+    At Sigma_W = I the derivative of Sigma_W^{-1/2} is -1/2 of that of Sigma_W.
     """
-    residuals = flow.residuals
-    whitening = (gradient * residuals.T + residuals * gradient.T) * flow.means / (2 * C * N)
-    return whitening - gradient * flow.labels.T
+    whitening = product(1 / (2 * C * N), turned, flow.means)
+    return total(whitening, product(sp.S.NegativeOne, gradient, flow.labels.T))
+
+
+@cache  # large, and in many statements
+def unprojected_velocity(flow: SingularValueFlow) -> MatrixExpr:
+    """The same for the gradient G of L_LS, written out."""
+    return snr_velocity(flow, flow.gradient(flow.features), _turned_gradient(flow))
 
 
 def inverse_root() -> Equal:
@@ -364,18 +382,17 @@ def inverse_root() -> Equal:
     )
 
 
-def unprojected_motion(flow: SingularValueFlow, gradient: MatrixExpr) -> Equal:
-    """The SNR matrix moves by U diag(w) (C I + diag(w)^2)^{-1} V^T / (C N)."""
+def unprojected_motion(flow: SingularValueFlow, velocity: MatrixExpr) -> Equal:
+    """The velocity of the SNR matrix is U diag(w) (C I + diag(w)^2)^{-1} V^T / (C N)."""
     snr = flow.snr
-    moving = snr.left * DiagMatrix(snr.values) * snr.resolvent * snr.right.T / (C * N)
-    return Equal(unprojected_velocity(flow, gradient), moving)
+    return Equal(velocity, snr.left * DiagMatrix(snr.values) * snr.resolvent * snr.right.T / (C * N))
 
 
 def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
     """Step along the unprojected gradient, then whiten: each singular value moves by w / (C N (C + w^2))."""
     snr = flow.snr
     diagonal, left = DiagMatrix(snr.values), snr.left
-    gradient, residuals = flow.gradient(flow.features), flow.residuals
+    root, motion = inverse_root(), unprojected_motion(flow, unprojected_velocity(flow))
     normal = left * diagonal**2 * snr.resolvent**2 * left.T / (C * N)
     return Derivation(
         "The flow of unprojected gradient steps with renormalisation",
@@ -385,30 +402,27 @@ def unprojected_flow(flow: SingularValueFlow, where: Setting) -> Derivation:
             *covariance_steps(flow),
             Step(
                 "inverse root",
-                inverse_root(),
+                root,
                 "If Sigma_W = I + epsilon Q + O(epsilon^2), then I - epsilon Q / 2 whitens it up to O(epsilon^2): the "
                 "derivative of Sigma_W^{-1/2} at I is -Q/2.",
                 Star(()),
             ),
             Step(
                 "whitening",
-                Equal(
-                    (gradient * residuals.T + residuals * gradient.T) / (2 * C * N),
-                    normal,
-                ),
+                Equal(product(1 / (2 * C * N), _turned_gradient(flow)), normal),
                 "The unprojected step changes Sigma_W along the part of the gradient that lies along R.",
                 Star(),
             ),
             Step(
                 "velocity",
-                unprojected_motion(flow, gradient),
+                motion,
                 "w / (N (C + w^2)^2) from the class means and w^3 / (C N (C + w^2)^2) from the whitening add up to "
                 "w / (C N (C + w^2)).",
                 Star(),
             ),
             Step(
                 "flow",
-                AllOf((flow.gradient_statement, inverse_root(), unprojected_motion(flow, gradient))),
+                AllOf((flow.gradient_statement, root, motion)),
                 "The gradient, the derivative of the inverse root, and the velocity of the SNR matrix.",
                 Conjunction(("gradient", "inverse root", "velocity")),
             ),

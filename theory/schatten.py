@@ -32,6 +32,10 @@ class Schatten:
     """Z = U D V^T with D = R^(L+1), R (r x r) symmetric, and balanced factors that produce it; A commutes with R.
 
     B (r x r) is the product of the roots so far.
+
+    Examples:
+        >>> list(Schatten().conclusions)[:3]
+        ['one layer more', 'logits', 'norm of the last layer']
     """
 
     def matrix(self, name: str, rows: Any, columns: Any) -> sp.MatrixSymbol:

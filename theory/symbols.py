@@ -15,6 +15,7 @@ Squared error: han2022 writes 1/2 Ave ||W h - y||^2, dang2023 1/(2N) ||W H - Y||
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
@@ -65,3 +66,34 @@ def frobenius_squared(matrix: MatrixExpr) -> sp.Expr:
 def quadratic(matrix: MatrixExpr, metric: MatrixExpr) -> sp.Expr:
     """tr(A M A^T), the squared norm of the rows of A in the metric M."""
     return sp.Trace(matrix * metric * matrix.T)
+
+
+def total(*terms: MatrixExpr) -> MatrixExpr:
+    """The sum of matrices, equal to ``a + b + ...`` where all are simplified already.
+
+    Operators of sympy simplify the whole of both sides anew, which takes seconds where expressions are large.
+
+    Examples:
+        >>> import sympy as sp
+        >>> A, B = (sp.MatrixSymbol(name, p, p) for name in "AB")
+        >>> total(A, B, A) == A + B + A
+        True
+    """
+    parts: list[Any] = [part for term in terms for part in (term.args if isinstance(term, sp.MatAdd) else (term,))]
+    alike = len({part.as_coeff_mmul()[1] for part in parts}) < len(parts)
+    if alike or any(isinstance(part, sp.ZeroMatrix) for part in parts):
+        return sp.MatAdd(*terms).doit()
+    return sp.MatAdd(*sorted(parts, key=sp.default_sort_key))
+
+
+def product(*factors: MatrixExpr | sp.Expr) -> MatrixExpr:
+    """The product of matrices and scalars, equal to ``a * b * ...`` where all are simplified already.
+
+    Examples:
+        >>> import sympy as sp
+        >>> A, B = (sp.MatrixSymbol(name, p, p) for name in "AB")
+        >>> product(sp.S.Half, A + B, 1 / C, A, A.inv(), B) == (A + B) * B / (2 * C)
+        True
+    """
+    unsimplified: Any = sp.MatMul(*factors)
+    return unsimplified.doit(deep=False)

@@ -10,6 +10,7 @@ from ...theory.symbols import integers, reals
 from ..drawing import COLOURS, STYLE
 from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, Values, to_float
+from .descents import at_dnc, ends
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,11 +21,7 @@ if TYPE_CHECKING:
     from ...numerics.descent import Checkpoints
 
 GROUP = 4  # runs between two signs of progress
-LIMIT = 500_000  # iterations of a run
 EARLY, POINTS = 1000, 500  # the iterations of which every tenth is recorded, and records of all of them
-# Largest relative distance of logits from a multiple of I - 11^T/K at DNC: far above what a gradient norm of 1e-6
-# leaves, far below the distance of what else has rank K - 1.
-NEAR = 1e-3
 # Largest relative difference of the end of a curve from that of the run in its batch.
 SAME = 1e-9
 MOST = 10**7  # entries of all factors of all runs
@@ -42,10 +39,10 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
     inputs |= {"lam": decay, "rate": rate, "scale": scale}
     model = DeepLinearUFM((values["n"],) * classes, width, depth, decay, loss="ce")
     start = initialisers.gaussian(model, seed, scale, (values["runs"],))
-    runs, matrices = _ends(model, start, rate, progress)
-    centred = _centring(classes, matrices)
+    runs, points = ends(model, start, rate, GROUP, progress)
+    matrices = low_rank.logits(model, points)
     best = {}
-    for name, direction in (("dnc", centred), ("paired", low_rank.paired(classes))):
+    for name, direction in (("dnc", _centring(classes)), ("paired", low_rank.paired(classes))):
         found = low_rank.best_scale(model, direction)
         best[name] = {"loss": float(found.value.loss), "scale": float(found.value.scale), "converged": found.converged}
     numbers: Numbers = {"inputs": inputs, "best": best, "zero_loss": model.zero_loss(matrices), "runs": runs}
@@ -76,52 +73,17 @@ def _check(values: Values) -> None:
         raise ValueError(f"expected at most {MOST:.0e} entries of the factors of all runs")
 
 
-def _centring(classes: int, like: Tensor) -> Tensor:
+def _centring(classes: int) -> Tensor:
     """I - 11^T/K."""
     import torch
 
-    return torch.eye(classes, dtype=like.dtype) - 1 / classes
-
-
-def _ends(model: DeepLinearUFM, start: Factors, rate: float, progress: Progress) -> tuple[list[dict[str, Any]], Tensor]:
-    """How every run ended, and its logits."""
-    import torch
-
-    from ...numerics import descent, low_rank
-
-    runs: list[dict[str, Any]] = []
-    matrices: list[Tensor] = []
-    (count,) = start.batch
-    for first in range(0, count, GROUP):
-        part = start.map(lambda tensor, i=first: tensor[i : i + GROUP])
-        found = descent.until_critical(model, part, rate, limit=LIMIT)
-        logits = low_rank.logits(model, found.value)
-        ranks = low_rank.numerical_rank(low_rank.sample_values(model, logits))
-        centred = _centring(model.classes, logits)
-        share = (logits * centred).sum(dim=(-2, -1)) / centred.square().sum()
-        distance = torch.linalg.matrix_norm(logits - share[:, None, None] * centred) / torch.linalg.matrix_norm(logits)
-        columns = zip(*vars(found.stats).values(), ranks, distance, strict=True)
-        names = (*vars(found.stats), "rank", "distance_from_dnc")
-        runs += [dict(zip(names, (_plain(x) for x in row), strict=True)) for row in columns]
-        matrices.append(logits)
-        progress(f"runs {first + 1} to {min(first + GROUP, count)}")
-    return runs, torch.cat(matrices)
-
-
-def _plain(number: Tensor) -> float | int | bool | None:
-    """A number of JSON; None where it is not finite."""
-    value = number.item()
-    return value if math.isfinite(value) else None
+    return torch.eye(classes, dtype=torch.float64) - 1 / classes
 
 
 def _chosen(runs: list[dict[str, Any]], classes: int) -> dict[str, int] | str:
     """The runs to draw: of those at DNC and those of lower rank the shortest, and of the latter of the least rank."""
     ended = [(index, each) for index, each in enumerate(runs) if each["converged"]]
-    dnc = [
-        (each["iterations"], index)
-        for index, each in ended
-        if each["rank"] == classes - 1 and each["distance_from_dnc"] <= NEAR
-    ]
+    dnc = [(each["iterations"], index) for index, each in ended if at_dnc(each, classes)]
     low = [(each["rank"], each["iterations"], index) for index, each in ended if 0 < each["rank"] < classes - 1]
     if dnc and low:
         return {"dnc": min(dnc)[-1], "low_rank": min(low)[-1]}

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import sympy as sp
 
-from ...theory import balance, logit_scale, low_rank, minimal_rank, one_layer_collapse
+from ...theory import (
+    balance,
+    logit_scale,
+    low_rank,
+    minimal_rank,
+    one_layer_collapse,
+    three_class_margin,
+    two_class_collapse,
+)
 from ...theory.derivation import Setting
 from ...theory.symbols import POSITIVE, integers, n, reals
 from ..claim import Claim
@@ -88,8 +97,99 @@ ONE_LAYER_DOMAIN = Domain(
 )
 one_layer_setting = one_layer_collapse.setting(ONE_LAYER_DOMAIN.ranges)
 
+TWO_CLASSES_DOMAIN = Domain(
+    (
+        Parameter(two_class_collapse.L, integers(1), "number of weight layers L", sampled_to=4),
+        Parameter(n, integers(1), "samples a class", sampled_to=4),
+        DECAY,
+        Parameter(two_class_collapse.alpha, POSITIVE, "root of the mean squared gap"),
+        Parameter(two_class_collapse.g, POSITIVE, "a gap"),
+        Parameter(two_class_collapse.y, reals(0), "minus a gap"),
+        Parameter(two_class_collapse.rho, POSITIVE, "(n alpha^2)^(1/(L+1))"),
+        Parameter(two_class_collapse.f, POSITIVE, "squared norm of a factor"),
+        Parameter(two_class_collapse.q, POSITIVE, "squared norm of the row u"),
+        Parameter(two_class_collapse.a, integers(1), "width", sampled_to=4),
+        Parameter(two_class_collapse.b, integers(1), "next width, or 2n", sampled_to=4),
+    )
+)
+two_classes_setting = two_class_collapse.setting(TWO_CLASSES_DOMAIN.ranges)
+
+THREE_CLASSES_DOMAIN = Domain(
+    (
+        Parameter(three_class_margin.L, integers(1), "number of weight layers L", sampled_to=5),
+        *(
+            Parameter(symbol, POSITIVE, f"gap of class {j} in column {k}")
+            for symbol, (k, j) in zip(
+                (three_class_margin.a, three_class_margin.b, three_class_margin.c, three_class_margin.d),
+                ((1, 2), (1, 3), (2, 1), (2, 3)),
+                strict=True,
+            )
+        ),
+        *(
+            Parameter(symbol, reals(0), says)
+            for symbol, says in (
+                (three_class_margin.x, "g_12 - 1"),
+                (three_class_margin.y, "g_21 - 1"),
+                (three_class_margin.z, "g_23 - 1, or g_13 - 1"),
+                (three_class_margin.h, "what the larger gap of a column has more"),
+                (three_class_margin.u, "another gap, less one"),
+                (three_class_margin.v, "a further gap, less one"),
+            )
+        ),
+    )
+)
+three_classes_setting = three_class_margin.setting(THREE_CLASSES_DOMAIN.ranges)
+
 
 # ---- simulation
+def simulate_two_classes(values: Mapping[str, Any], seed: int) -> Comparison:
+    """Neural collapse beside points near and far with the same mean squared gap, brought there by their last layer."""
+    import torch
+
+    depth, per_class = values["L"], values["n"]
+    scale, decay = min(values["alpha"], 20.0), min(values["lambda"], 2.0)
+    model = model_of(2, per_class, 3, depth, decay)
+    point = balanced_factors(scale * simplex_logits(2), per_class, 3, depth, seed)
+    formula = logit_scale.Scaled(logit_scale.simplex(2), depth, per_class, Fraction(decay))
+    theoretical = float(formula.loss(logit_scale.ball(Fraction(scale))))
+    generator = torch.Generator().manual_seed(seed)
+    others: list[float] = []
+    for size in (0.01, 0.1, 1.0, 10.0):
+        other = point.map(
+            lambda tensor, size=size: (
+                tensor + size * scale * torch.randn(tensor.shape, dtype=tensor.dtype, generator=generator)
+            )
+        )
+        logits = other.product @ other.features
+        factor = scale / float((logits[0] - logits[1]).square().mean()) ** 0.5
+        weights = (*other.weights[:-1], factor * other.weights[-1])
+        others.append(float(model.objective(replace(other, weights=weights))))
+    return Comparison([float(model.objective(point))], [theoretical], 1e-11 * max(1.0, theoretical), others)
+
+
+def simulate_three_classes(values: Mapping[str, Any], seed: int) -> Comparison:
+    """Squared norms of balanced factors of neural collapse, beside logits that have its gaps or larger ones."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    depth, per_class, scale = values["L"], 1 + seed % 3, values["a"]
+
+    def squares(logits: Any) -> float:
+        point = balanced_factors(logits, per_class, 3, depth, seed)
+        return sum(float(each.square().sum()) for each in point.tensors)
+
+    simplex = simplex_logits(3)
+    own = torch.eye(3, dtype=torch.bool)
+    others: list[float] = []
+    for size in (0.0, 0.01, 0.3, 1.0, 3.0):
+        more = size * torch.rand(3, 3, dtype=torch.float64, generator=generator)
+        more[0, 1] += size  # two classes that are far from each other
+        more[1, 0] += size
+        others.append(squares(-simplex @ (scale * (1 + more)).masked_fill(own, 0.0)))
+    theoretical = (depth + 1) * 2 * (scale * per_class**0.5) ** (2 / (depth + 1))
+    return Comparison([squares(scale * simplex)], [theoretical], 1e-9 * max(1.0, theoretical), others)
+
+
 def simulate_one_layer(values: Mapping[str, Any], seed: int) -> Comparison:
     """The least loss of many minimisations, with decays up to the largest, beside neural collapse of the best scale."""
     from ...numerics import minimisation
@@ -183,8 +283,9 @@ CLAIMS = (
         "every scale alpha > 0, decay and n (garrod2025/dnc-loss and garrod2025/paired-loss). The inequalities of "
         "the losses are multiplied by K/(2m), exponentiated, and multiplied by e^(2 alpha). Neural collapse has "
         "alpha > 0; whether zero is better than both is another question. Elsewhere the answer can depend on lam: "
-        "for L = 1 and for K = 2 neural collapse is optimal where it beats zero; for K = 3 a single pair, for K = 4 "
-        "at L = 2 two pairs, for K = 5 at L = 2 a circle beat it on intervals of lam, which predict lists.",
+        "for L = 1 and for K = 2 neural collapse is optimal where it beats zero (tightframe/one-layer-collapse and "
+        "tightframe/two-classes); for K = 3 a single pair, for K = 4 at L = 2 two pairs, for K = 5 at L = 2 pairs and "
+        "a class, or a circle, beat it on intervals of lam, which predict lists.",
         predict=Prediction(SUBOPTIMAL_INPUTS, predict_suboptimal),
     ),
     Claim(
@@ -240,4 +341,49 @@ ONE_LAYER = Claim(
     "lemma the objective is at least a constant plus the function that is minimised here, with equality at neural "
     "collapse of that scale, s^2 = alpha n^(1/2).",
     lemmas=(one_layer_collapse.LEMMA,),
+)
+
+TWO_CLASSES = Claim(
+    "tightframe/two-classes",
+    "With two classes no point is better than neural collapse of the same mean squared gap, at any depth and decay",
+    Kind.OPTIMUM,
+    two_class_collapse.statement(),
+    two_classes_setting,
+    TWO_CLASSES_DOMAIN,
+    lambda: two_class_collapse.collapse_is_optimal(two_classes_setting),
+    simulate_two_classes,
+    Verdict.PROVED,
+    notes="The other side of garrod2025/dnc-suboptimal, K = 2, for every L and n: the least loss is that of neural "
+    "collapse of the best scale, or log 2, at zero. Let alpha^2 be the mean of g^2 over all samples, g the gap of a "
+    "sample, and c = 1 / (2 alpha (1 + e^alpha)). By the slope, log(1 + e^-g) + c g^2 falls to g = alpha and then "
+    "rises; for g = -y <= 0 it is more than at zero. Its mean over all samples is thus at least log(1 + e^-alpha) + c "
+    "alpha^2, and the cross-entropy at least log(1 + e^-alpha). With e = (1, -1)^T the gaps are plus or minus the row "
+    "e^T W_L ... W_1 H_1, of squared norm 2 n alpha^2; u is that row so far, A the next factor, and ||u A||^2 <= "
+    "||u||^2 ||A||^2 (both are zero if u is). From ||e||^2 = 2 on, 2 n alpha^2 is at most 2 times the product of the "
+    "squared norms f of all L + 1 factors. With rho^(L+1) = n alpha^2 each f is at least rho + rho log(f/rho), so "
+    "their sum is at least (L+1) rho, which is that of neural collapse (garrod2025/dnc-loss). If all gaps are zero, "
+    "zero is as good. No lemma is used.",
+)
+
+THREE_CLASSES = Claim(
+    "tightframe/three-classes-margin",
+    "With three classes neural collapse has the least decay of all logits with its gaps or larger ones, at any depth",
+    Kind.OPTIMUM,
+    three_class_margin.statement(),
+    three_classes_setting,
+    THREE_CLASSES_DOMAIN,
+    lambda: three_class_margin.collapse_has_the_least_decay(three_classes_setting),
+    simulate_three_classes,
+    Verdict.PROVED,
+    notes="In units of the least gap all gaps are at least one. Means of classes, less their mean over the classes, "
+    "have no larger singular values than all logits over n^(1/2), and gaps that are no less. Their two singular values "
+    "s, t have (s t)^2 = (M_12^2 + M_13^2 + M_23^2) / 3, by Cauchy and Binet from the area that is stated, with M_12 = "
+    "g_12 g_23 + g_13 g_21 - g_12 g_21. M_12 >= 1 if g_13 >= g_12, or if g_23 >= g_21: then all three are, unless "
+    "two classes are each other's far class, which is so of one pair at most, say 1 and 2. Then M_13 >= g_12 =: a "
+    "and M_23 >= g_21 =: c; if a^2 + c^2 < 3, (a-1)(c-1) < 1 and M_12 >= a + c - a c > 0. In every case the sum of "
+    "squares is at least 3, so s t >= 1 and s^p + t^p >= 2 for every p > 0, as for neural collapse. For lam to 0: "
+    "where the loss is at most F, every gap is at least G = -log(e^(3F) - 1), and the decay at least that of neural "
+    "collapse of the scale G; with F its least loss the two have the ratio one in the limit. So no structure is "
+    "better to leading order in lam; whether neural collapse is a global minimum at small lam this does not decide.",
+    lemmas=SCHATTEN,
 )

@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
     from ...theory.optimality import Decision, Factors
 
-OPTIMAL, ARGUED = "optimal (proved)", "optimal (argued on paper)"
-SUBOPTIMAL, UNDECIDED = "suboptimal (certified)", "undecided"
+OPTIMAL, SUBOPTIMAL, UNDECIDED = "optimal (proved)", "suboptimal (certified)", "undecided"
 CONVEX = "tightframe/one-layer-collapse"
-TWO_CLASSES = "two classes: convexity in the squared gap, on paper"
+TWO_CLASSES = "tightframe/two-classes"
 CONTRADICTION = "a search ends below DNC where DNC is proved optimal"
 MOST_RUNS = 10**5  # starts, of all cells
 MOST_CLASSES, MOST_DEPTH = 40, 40
@@ -198,7 +197,7 @@ def _cell(per_class: int, depth: int, decay: Fraction, logits: Tensor, found: di
 def _status(decision: Decision, certified: bool, rank: int, depth: int) -> tuple[str, str | None, int | None]:
     """The status, what shows it, and the rank of a better structure: one of theory, or the one that a search found."""
     if decision.suboptimal is False:
-        return (OPTIMAL, CONVEX, None) if depth == 1 else (ARGUED, TWO_CLASSES, None)
+        return OPTIMAL, CONVEX if depth == 1 else TWO_CLASSES, None
     if decision.suboptimal:
         return SUBOPTIMAL, decision.witness, decision.rank
     return (SUBOPTIMAL, "found", rank) if certified else (UNDECIDED, None, None)
@@ -240,12 +239,11 @@ def summary(numbers: Numbers) -> list[str]:
             f"{each['zero_wins_from']:<9.4g}  {crossing}"
         )
     every = [cell for each in numbers["maps"] for cell in each["cells"]]
-    counts = ", ".join(f"{sum(c['status'] == s for c in every)} {s}" for s in (OPTIMAL, ARGUED, SUBOPTIMAL, UNDECIDED))
+    counts = ", ".join(f"{sum(c['status'] == s for c in every)} {s}" for s in (OPTIMAL, SUBOPTIMAL, UNDECIDED))
     below = [c for c in every if c["certain"] and c["found_loss"] < c["dnc_loss"] * (1 - SAME)]
     return [
         *lines,
-        "O optimal (proved), A optimal (on paper: convex in the squared gap), S suboptimal (certified), Z so by zero,",
-        "U undecided; rank and loss of the best found;",
+        "O optimal (proved), S suboptimal (certified), Z so by zero, U undecided; rank and loss of the best found;",
         "* better than DNC, and not certified; (rank) worse than DNC or zero; ? the search did not converge",
         f"{len(every)} cells: {counts}",
         f"search converged in {sum(c['certain'] for c in every)}; below DNC in {len(below)} of them, "
@@ -270,13 +268,12 @@ def _rank(cell: Mapping[str, Any]) -> str:
 def _letter(cell: Mapping[str, Any]) -> str:
     if cell["status"] == SUBOPTIMAL:
         return "S" if cell["witness_rank"] else "Z"
-    return {OPTIMAL: "O", ARGUED: "A"}.get(cell["status"], "U")
+    return "O" if cell["status"] == OPTIMAL else "U"
 
 
 # ---- figure
 KINDS: Mapping[str, tuple[str, Style]] = {
     "O": ("DNC optimal (proved)", {"facecolor": COLOURS[5]}),
-    "A": ("DNC optimal (argued on paper)", {"facecolor": COLOURS[5], "alpha": 0.4}),
     "S": ("suboptimal (certified)", {"facecolor": COLOURS[4], "hatch": "////"}),
     "Z": ("suboptimal: zero is better (certified)", {"facecolor": "0.8", "hatch": "...."}),
     "U": ("undecided", {"facecolor": "white"}),

@@ -10,6 +10,7 @@ from tightframe.numerics import descent, initialisers, minimisation
 from tightframe.numerics.deep_linear import DeepLinearUFM, Factors
 
 COUNTS, WIDTH = (20, 10, 5, 5), 8
+ROWS = (4,)  # of the comparisons
 ITERATIONS = 100
 
 

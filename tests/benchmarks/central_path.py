@@ -13,6 +13,7 @@ from tightframe.numerics.models import Features
 from tightframe.theory import first_integral
 from torch import Tensor
 
+ROWS = (8,)  # of the comparisons
 ACCURACY = 1e-6
 CHECKPOINTS = 40
 

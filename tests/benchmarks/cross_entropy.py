@@ -13,6 +13,7 @@ from torch import Tensor
 from trajectory import difference
 
 CLASSES, PER_CLASS, WIDTH, DEPTH, DECAY, RATE, SEEDS = 10, 5, 70, 2, 2.0**-10, 0.5, 100
+ROWS = (6,)  # of the comparisons
 ITERATIONS = 100  # a run to a critical point makes 10^4 to 10^5
 LONG, FEW = 2000, 4  # iterations and seeds of the trajectories that are compared
 EQUAL = 1e-10

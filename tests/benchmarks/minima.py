@@ -12,6 +12,7 @@ from torch import Tensor
 from trajectory import COUNTS, DECAY, DEPTHS, MOMENTUM, RATE, Frame, experiment, plain
 
 COARSE, FINE = 1e-4, 1e-8
+ROWS = (3,)  # of the comparisons
 LIMIT = 15000  # iterations of the plain loop
 
 

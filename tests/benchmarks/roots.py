@@ -9,6 +9,7 @@ import sympy as sp
 from run import Comparison, Contender
 from tightframe.theory import scalar_problem
 
+ROWS = (7,)  # of the comparisons
 CLASSES = 10**5
 SOLVED = 3  # classes that the baseline solves; its time is that of as many others
 DEPTHS = (2, 3, 6)

@@ -4,7 +4,8 @@
     make bench ARGS="--row 8"     one of them
     make bench ARGS=--record      all rows, written to RESULTS.md too
 
-Every other module of this folder is a row: it defines `comparisons()`, which gives its instances of `Comparison`.
+Every other module of this folder is a row or two: it defines `ROWS`, their numbers, and `comparisons()`, which gives
+its instances of `Comparison`.
 Nothing here is a test: a busy machine may print anything.
 """
 
@@ -18,7 +19,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -32,22 +33,30 @@ SHORTEST = 0.02  # seconds: a sample repeats its work until it lasts so long, fa
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to do the work. `error` is what it was measured to reach, by the measure that its comparison names."""
+    """One way to do the work. `error` is what it was measured to reach, by the measure that its comparison names.
+
+    What is measured `once` is long, and from cold: nothing that an earlier run has left serves it.
+    """
 
     name: str
     work: Callable[[], object]
     error: float | None = None
+    once: bool = False
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Several ways to do one piece of work; the first is the baseline, and ratios are its time over theirs."""
+    """Several ways to do one piece of work; the first is the baseline, and ratios are its time over theirs.
+
+    `details` tells more, in Markdown, when the work is done.
+    """
 
     row: int
     title: str
     measure: str
     wanted: str
     contenders: Sequence[Contender]
+    details: Callable[[], str] | None = None
 
 
 def sample(work: Callable[[], object]) -> float:
@@ -62,10 +71,14 @@ def sample(work: Callable[[], object]) -> float:
 
 def medians(comparison: Comparison, repeats: int = REPEATS) -> list[float]:
     """The median time of each contender, sampled in turns, so that a slow minute of the machine hits all."""
-    for contender in comparison.contenders:
-        contender.work()
-    rounds = [[sample(contender.work) for contender in comparison.contenders] for _ in range(repeats)]
-    return [statistics.median(times) for times in zip(*rounds, strict=True)]
+    times = [[sample(contender.work)] if contender.once else list[float]() for contender in comparison.contenders]
+    several = [number for number, contender in enumerate(comparison.contenders) if not contender.once]
+    for number in several:
+        comparison.contenders[number].work()
+    for _ in range(repeats):
+        for number in several:
+            times[number].append(sample(comparison.contenders[number].work))
+    return [statistics.median(each) for each in times]
 
 
 def duration(seconds: float) -> str:
@@ -86,6 +99,8 @@ def section(comparison: Comparison, seconds: Sequence[float]) -> str:
     for contender, spent in zip(comparison.contenders, seconds, strict=True):
         error = "-" if contender.error is None else f"{contender.error:.1e}"
         lines.append(f"| {contender.name} | {error} | {duration(spent)} | {seconds[0] / spent:.3g} |")
+    if comparison.details is not None:
+        lines += ["", comparison.details()]
     return "\n".join(lines)
 
 
@@ -105,16 +120,18 @@ def header() -> str:
             "",
             "Written by `make bench ARGS=--record`. Ratios hold between machines, roughly; times do not.",
             "",
-            f"{datetime.datetime.now(datetime.UTC).date()}; one core of {device()}; medians of {REPEATS} runs; "
+            f"{datetime.datetime.now(datetime.UTC).date()}; one core of {device()}; medians of {REPEATS} runs, "
+            "or one run where it says once; "
             f"Python {platform.python_version()}, {versions}.",
         ]
     )
 
 
-def discovered() -> Iterator[Comparison]:
-    """The comparisons of every module in this folder, by row."""
+def discovered(rows: Collection[int] | None = None) -> Iterator[Comparison]:
+    """The comparisons of every module in this folder, by row; of other rows nothing is prepared."""
     modules = [importlib.import_module(path.stem) for path in HERE.glob("*.py") if path.stem != Path(__file__).stem]
-    found: Iterable[Comparison] = (each for module in modules for each in module.comparisons())
+    wanted = [module for module in modules if rows is None or set(rows) & set(module.ROWS)]
+    found: Iterable[Comparison] = (each for module in wanted for each in module.comparisons())
     return iter(sorted(found, key=lambda comparison: comparison.row))
 
 
@@ -127,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--record needs all rows")
     sections = [header()]
     print(sections[0])
-    for comparison in discovered():
+    for comparison in discovered(options.row):
         if not options.row or comparison.row in options.row:
             sections.append(section(comparison, medians(comparison)))
             print(f"\n{sections[-1]}", flush=True)

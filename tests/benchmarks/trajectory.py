@@ -13,6 +13,7 @@ from tightframe.numerics.descent import Checkpoints
 from torch import Tensor
 
 COUNTS, WIDTH, DECAY, RATE, MOMENTUM = (200, 100, 50, 50), 64, 5e-4, 0.1, 0.9
+ROWS = (1, 2)  # of the comparisons
 DEPTHS = (1, 3, 6)
 ITERATIONS = 1000  # the paper makes 30000
 NAMES = ("NC1", "NC2 of W", "NC2 of H", "NC3")

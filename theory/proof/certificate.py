@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import sympy as sp
 
@@ -199,27 +199,57 @@ def exact_inverse(matrix: Matrix) -> Matrix | None:
     return [row[size:] for row in work]
 
 
-class Products(dict[Word, Matrix]):
+V = TypeVar("V")
+
+
+class Products(dict[Word, V]):
     """Products of letters; those of the letters in ``shared`` alone are kept ``below``, for others to use."""
 
-    def __init__(self, below: dict[Word, Matrix], shared: Collection[str]) -> None:
+    def __init__(self, below: dict[Word, V], shared: Collection[str]) -> None:
         super().__init__()
         self.below, self.shared = below, shared
 
     def __contains__(self, word: object) -> bool:
         return super().__contains__(word) or word in self.below
 
-    def __missing__(self, word: Word) -> Matrix:
+    def __missing__(self, word: Word) -> V:
         return self.below[word]
 
-    def __setitem__(self, word: Word, value: Matrix) -> None:
+    def __setitem__(self, word: Word, value: V) -> None:
         if all(symbol.removesuffix("'") in self.shared for symbol in word):
             self.below[word] = value
         else:
             super().__setitem__(word, value)
 
 
-def complete_model(translation: Translation, values: Values, known: Model | None = None) -> Model | None:
+@dataclass
+class Example(Model):
+    """A model for the search, in which FLINT multiplies; the checker multiplies by itself."""
+
+    products: dict[Word, Any] = field(default_factory=dict[Word, Any])  # matrices of FLINT
+
+    def product(self, word: Word, algebra: Algebra) -> Matrix:
+        if word not in self.cache:
+            found = self._product(word)
+            rows, cols = found.nrows(), found.ncols()
+            entries = [Fraction(int(x.p), int(x.q)) for x in found.entries()]
+            self.cache[word] = [entries[i * cols : (i + 1) * cols] for i in range(rows)]
+        return self.cache[word]
+
+    def _product(self, word: Word) -> Any:
+        import flint
+
+        if word not in self.products:
+            if len(word) == 1:
+                rows = self.matrix(word[0])
+                entries = [flint.fmpq(x.numerator, x.denominator) for row in rows for x in row]
+                self.products[word] = flint.fmpq_mat(len(rows), len(rows[0]), entries)
+            else:
+                self.products[word] = self._product(word[:-1]) * self._product(word[-1:])
+        return self.products[word]
+
+
+def complete_model(translation: Translation, values: Values, known: Example | None = None) -> Example | None:
     """Exact values of every letter, from values of the free symbols; ``None`` where an inverse does not exist.
 
     What ``known`` gives a value keeps it, and products of its letters are kept there.
@@ -227,9 +257,11 @@ def complete_model(translation: Translation, values: Values, known: Model | None
     algebra = translation.algebra
     named = {getattr(symbol, "name", str(symbol)): value for symbol, value in values.items()}
     if known is None:
-        model = Model({name: Fraction(named[name]) for name in algebra.parameters if name in named}, {})
+        model = Example({name: Fraction(named[name]) for name in algebra.parameters if name in named}, {})
     else:
-        model = Model(dict(known.parameters), dict(known.letters), Products(known.cache, known.letters.keys()))
+        shared = known.letters.keys()
+        kept = Products(known.cache, shared), Products(known.products, shared)
+        model = Example(dict(known.parameters), dict(known.letters), *kept)
     missing = {*algebra.letters, *algebra.reciprocals, *algebra.powers} - {*model.letters, *model.parameters}
     order = [entry["name"] for entry in declarations_json(algebra)["letters"]] if missing else []
     for name in order:

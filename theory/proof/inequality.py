@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -31,6 +32,14 @@ def in_parameters(poly: Polynomial) -> bool:
     return poly.shape is None and not any(traces for _, traces, _ in poly.terms)
 
 
+def clear(terms: Sequence[float], margin: float) -> float:
+    """The sum, if it is no small difference of large terms."""
+    total = sum(terms)
+    if not abs(total) > margin * sum(map(abs, terms)):
+        raise ArithmeticError("too close to zero")
+    return total
+
+
 Point = Mapping[str, Fraction]
 Data = dict[str, Any]
 
@@ -49,6 +58,11 @@ class Problem:
     @cached_property
     def terms(self) -> Commutative:
         return commutative(self.goal.target)
+
+    @cached_property
+    def floats(self) -> list[tuple[Monomial, float]]:
+        """The goal in floating point."""
+        return [(mono, float(x)) for mono, x in self.terms.items()]
 
     @property
     def strict(self) -> bool:
@@ -73,13 +87,48 @@ class Problem:
         }
 
     # ---- what counts
-    def refuted_at(self, point: Point) -> Model | None:
-        """The exact model at a point, if all hypotheses hold in it and the goal does not."""
+    def clearly_holds(self, point: Point) -> bool:
+        """In floating point, by more than rounding can change; what is not clear is looked at exactly."""
+        values = {name: float(x) for name, x in point.items()}
+
+        def value(name: str) -> float:
+            if name not in values:
+                poly = self.algebra.definition(name)
+                if poly is None:
+                    raise Rejected(f"the point gives no value to {name}")
+                inner = clear([float(x) * at(mono) for mono, x in commutative(poly).items()], 1e-3)
+                power = self.algebra.powers.get(name)
+                exponent = -1.0 if power is None else sum(float(x) * at(mono) for mono, x in power[1])
+                values[name] = inner**exponent
+            return values[name]
+
+        def at(mono: Monomial) -> float:
+            return math.prod(value(name) ** e for name, e in mono)
+
+        try:
+            return clear([x * at(mono) for mono, x in self.floats], 1e-6) > 0
+        except (ArithmeticError, TypeError, Rejected):  # TypeError: complex numbers
+            return False
+
+    def fails_at(self, point: Point) -> Model | None:
+        """The exact model of the parameters at a point of the ranges where the goal is false, whatever is known."""
+        if self.clearly_holds(point):
+            return None
         try:
             if not all(name in point and point[name] in self.algebra.parameters[name] for name in self.parameters):
                 return None
             model = self.model(point)
-            if model is None or holds(self.goal, self.algebra, model):
+            return None if model is None or holds(self.goal, self.algebra, model) else model
+        except (Rejected, ArithmeticError):
+            return None
+
+    def refuted_at(self, point: Point) -> Model | None:
+        """The exact model at a point, if all hypotheses hold in it and the goal does not."""
+        model = self.fails_at(point)
+        if model is None:
+            return None
+        try:
+            if not all(holds(s, self.algebra, model) for s in self.hypotheses.values() if self._decided(s, model)):
                 return None
             if self.complete is not None:
                 model = self.complete(point)
@@ -113,6 +162,10 @@ class Problem:
                 break
             pending = later
         return model
+
+    def _decided(self, statement: Statement, model: Model) -> bool:
+        """Whether the model gives a value to all that the statement speaks of; no more is needed to deny it."""
+        return statement.kind in ("zero", *SCALAR_KINDS) and self._evaluable(statement.target, model)
 
     @staticmethod
     def _evaluable(poly: Polynomial, model: Model) -> bool:

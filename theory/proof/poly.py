@@ -5,9 +5,10 @@ evaluated in rational arithmetic before they count, certificates are replayed by
 are returned. In this order:
 
 1. points on a grid, near the roots and random ones;
-2. coefficients over the ranges, and Sturm's theorem for one variable;
+2. coefficients over the ranges, Sturm's theorem for one variable, a completed square, sums of products of two known
+   inequalities;
 3. z3, in a process with a time limit: a model is rounded to exact points, nearby ones and integers included;
-4. a completed square, cases (splitting ranges, down to single integers), sums of products of known inequalities.
+4. cases (splitting ranges, down to single integers), sums of products of more known inequalities.
 
 Where z3 finds no counterexample and no certificate is found either, the outcome is ``attested``: the SMT-LIB text that
 z3 decided is the record, and nothing is proved.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice, pairwise, product
@@ -91,14 +92,17 @@ def decide(problem: Problem, limits: Limits = Limits()) -> Decision:
         region = problem.region(bounds)
     except Rejected as error:
         return Decision("undecided", reason=str(error))
+    everywhere = True  # as far as is known, the goal holds even where a hypothesis does not
     for point in islice(_points(problem, region), 3_000):
-        witness = problem.refuted_at(point)
-        if witness is not None:
-            return Decision("refuted", witness=witness, reason="false at an exact point")
+        if problem.fails_at(point) is not None:
+            everywhere = False
+            witness = problem.refuted_at(point)
+            if witness is not None:
+                return Decision("refuted", witness=witness, reason="false at an exact point")
     extra: Data = {"bounds": bounds} if bounds else {}
-    data = _leaf(problem, region)
-    if data is not None and problem.accepted(data | extra):
-        return Decision("proved", data=data | extra)
+    for data in _quick_certificates(problem, region, limits, everywhere):
+        if problem.accepted(data | extra):
+            return Decision("proved", data=data | extra)
     attested: str | None = None
     reasons: list[str] = []
     for over in _queries(problem, region):
@@ -117,7 +121,7 @@ def decide(problem: Problem, limits: Limits = Limits()) -> Decision:
         if verdict == "unsat":
             attested = text
             break
-    for data in _certificates(problem, region, limits):
+    for data in _certificates(problem, region, limits, everywhere):
         if problem.accepted(data | extra):
             return Decision("proved", data=data | extra)
     if attested is not None:
@@ -133,7 +137,42 @@ def _queries(problem: Problem, region: Region) -> Iterator[Query]:
         yield "small exponents"
 
 
-def _certificates(problem: Problem, region: Region, limits: Limits) -> Iterator[Data]:
+Searches = Callable[[Problem, Commutative, float], Sequence[Callable[[], Data | None]]]
+
+
+def _quick_certificates(problem: Problem, region: Region, limits: Limits, everywhere: bool) -> Iterator[Data]:
+    """What is found in less time than z3 takes to start."""
+    data = _leaf(problem, region) if everywhere else None
+    if data is not None:
+        yield data
+    few = replace(limits, degree=min(2, limits.degree), seconds=min(0.5, limits.seconds))
+    yield from _searched(
+        problem,
+        region,
+        few,
+        lambda cleared, terms, stop: (
+            lambda: products.completed_square(cleared, terms),
+            lambda: products.search(cleared, region, (), few, stop),
+        ),
+    )
+
+
+def _certificates(problem: Problem, region: Region, limits: Limits, everywhere: bool) -> Iterator[Data]:
+    """What may take long. Cases are of no use where the goal fails outside of the hypotheses: these do not enter."""
+    yield from _searched(
+        problem,
+        region,
+        limits,
+        lambda cleared, _, stop: (
+            lambda: _cases(cleared, region, limits.nodes // 5, stop) if everywhere else None,
+            lambda: products.search(cleared, region, islice(_zeros(cleared, region), 6), limits, stop),
+            lambda: _cases(cleared, region, limits.nodes, stop) if everywhere else None,
+            lambda: _integer_cases(cleared, region, limits, stop),
+        ),
+    )
+
+
+def _searched(problem: Problem, region: Region, limits: Limits, searches: Searches) -> Iterator[Data]:
     """Data of the rule, from searches that look at the goal without denominators."""
     stop = time.monotonic() + limits.seconds
     scale: Commutative = {(): Fraction(1)}
@@ -145,12 +184,7 @@ def _certificates(problem: Problem, region: Region, limits: Limits) -> Iterator[
             problem = replace(problem, goal=Statement(problem.goal.kind, problem.algebra.scalar(terms)))
     except Rejected:  # a denominator without a sign
         terms = problem.terms
-    for search in (
-        lambda: products.completed_square(problem, terms),
-        lambda: _cases(problem, region, limits.nodes, stop),
-        lambda: products.search(problem, region, islice(_zeros(problem, region), 6), limits, stop),
-        lambda: _integer_cases(problem, region, limits, stop),
-    ):
+    for search in searches(problem, terms, stop):
         try:
             data = search()
         except Rejected:  # a limit on sizes was met
@@ -220,6 +254,8 @@ def _zeros(problem: Problem, region: Region) -> Iterator[Point]:
     """Points where the goal vanishes and the hypotheses hold."""
     equation = Statement("zero", problem.goal.target)
     for point in islice(_points(problem, region), 300):
+        if problem.clearly_holds(point):
+            continue
         try:
             model = problem.model(point)
             if model is not None and all(

@@ -7,9 +7,11 @@ checker's rule ``poly`` (by ``products``) expands both sides.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import combinations, combinations_with_replacement, islice, product
 from typing import TYPE_CHECKING
 
@@ -66,14 +68,22 @@ class Factor:
     strict: bool
     premise: str | None = None
 
+    @cached_property
+    def degrees(self) -> dict[str, int]:
+        return _degrees(self.terms)
+
 
 @dataclass(frozen=True)
 class Column:
-    """A product of factors, perhaps with a square."""
+    """A product of factors, perhaps with a square; ``degrees`` are those in each variable."""
 
     terms: Commutative
     factors: tuple[Factor, ...]
     square: Commutative | None = None
+
+    @cached_property
+    def degrees(self) -> dict[str, int]:
+        return _degrees(self.terms)
 
     @property
     def strict(self) -> bool:
@@ -152,8 +162,9 @@ def search(problem: Problem, region: Region, zeros: Iterable[Point], limits: Lim
             for factor in factors[start:]:
                 if len(found) >= limits.columns or time.monotonic() > stop:
                     return found
-                terms = multiply(column.terms, factor.terms)
-                if all(degree <= most.get(name, 1) for name, degree in _degrees(terms).items()):
+                together = Counter(column.degrees) + Counter(factor.degrees)
+                if all(degree <= most.get(name, 1) for name, degree in together.items()):
+                    terms = multiply(column.terms, factor.terms)
                     found.append(Column(terms, (*column.factors, factor), column.square))
         return found
 

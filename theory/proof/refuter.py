@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from . import box
-from .certificate import Values, complete_model, model_json
+from .certificate import Example, Values, complete_model, model_json
 from .checker import (
     Algebra,
     Letter,
@@ -75,12 +75,12 @@ class Examples:
 
     translation: Translation
     hypotheses: Sequence[Statement]
-    drawn: tuple[tuple[Values, Model], ...]
+    drawn: tuple[tuple[Values, Example], ...]
 
     @classmethod
     def of(cls, translation: Translation, hypotheses: Sequence[Statement], values: Iterable[Values]) -> Examples:
         """Those of the given values in which the hypotheses hold."""
-        found: list[tuple[Values, Model]] = []
+        found: list[tuple[Values, Example]] = []
         for each in values:
             model = complete_model(translation, each)
             try:
@@ -177,7 +177,7 @@ def _is_gradient(statement: Statement, algebra: Algebra, model: Model) -> bool:
 
 
 def _with(model: Model, values: Mapping[str, Matrix]) -> Model:
-    return Model(model.parameters, {**model.letters, **values})
+    return Example(model.parameters, {**model.letters, **values})
 
 
 def quadratic_infimum(algebra: Algebra, objective: Polynomial, over: tuple[str, ...], model: Model) -> Fraction | None:

@@ -19,6 +19,7 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 from . import box, star
 from . import statement as st
 from .certificate import (
+    Example,
     Values,
     complete_model,
     dimension_json,
@@ -29,8 +30,11 @@ from .certificate import (
     statement_json,
 )
 from .checker import Model, Polynomial, Statement, render
-from .refuter import counterexample
+from .refuter import fails_in
 from .translation import Translation
+
+DRAWS = 4  # exact examples in which a goal is evaluated before it is proved
+MOST_DRAWS = 20  # in search of one in which every inverse exists
 
 
 class StepFailed(Exception):
@@ -46,6 +50,28 @@ class Refutation(Exception):
 
 
 @dataclass
+class Drawn:
+    """One exact example of a setting; what is known of it is kept while the letters keep their meaning."""
+
+    values: Values
+    model: Example | None = None
+    meanings: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def completed(self, translation: Translation) -> Example | None:
+        """The example with values for the letters met so far; ``None`` where an inverse in it does not exist."""
+        algebra = translation.algebra
+        now: dict[str, Any] = {**algebra.letters, **algebra.reciprocals, **algebra.powers}
+        if any(now.get(name) is not meaning for name, meaning in self.meanings.items()):
+            self.model = None  # letters met while :meth:`Translation.passing` are forgotten
+        if self.model is None or len(now) > len(self.meanings):
+            model = complete_model(translation, self.values, self.model)
+            if model is None:
+                return None
+            self.model, self.meanings = model, now
+        return self.model
+
+
+@dataclass
 class Proving:
     """What a rule may use: the translation, the statements established so far, and exact examples of the setting."""
 
@@ -56,6 +82,8 @@ class Proving:
     entries: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # the steps of the certificate
     hypotheses: list[Statement] = field(default_factory=list[Statement])
     completions: star.Completions | None = None  # kept from one search of star to the next, where there are many
+    source: random.Random | None = None  # of the exact examples
+    drawn: list[Drawn] = field(default_factory=list[Drawn])
 
     def assume(self, name: str, statement: Statement) -> None:
         """Take a hypothesis as established."""
@@ -120,16 +148,29 @@ class Proving:
         sides = (f"{name}: {side} inverse" for name in sorted(symbols) for side in ("left", "right"))
         return [name for name in sides if name in self.established]
 
+    def example(self, number: int) -> Drawn:
+        """The exact example of the setting with this number; they are drawn one after the other."""
+        while len(self.drawn) <= number:
+            self.source = self.source or random.Random(self.seed)
+            self.drawn.append(Drawn(self.sample(self.source)))
+        return self.drawn[number]
+
+    def model(self) -> Model | None:
+        """An exact example of the setting in which every inverse in use exists."""
+        models = (self.example(number).completed(self.translation) for number in range(MOST_DRAWS))
+        return next((model for model in models if model is not None), None)
+
     def completed(self, point: Mapping[str, Fraction]) -> Model | None:
         """An exact model with these parameters; the rest is that of an example of the setting."""
-        values = {**self.sample(random.Random(self.seed)), **{sp.Symbol(name): x for name, x in point.items()}}
+        values = {**self.example(0).values, **{sp.Symbol(name): x for name, x in point.items()}}
         return complete_model(self.translation, values)
 
     def refute(self, goal: Statement) -> None:
         """Raise :class:`Refutation` if the goal fails in one of a few exact examples."""
-        witness = counterexample(self.translation, goal, self.sample, 4, self.seed, self.hypotheses)
-        if witness is not None:
-            raise Refutation("false in an exact example", witness)
+        for number in range(DRAWS):
+            model = self.example(number).completed(self.translation)
+            if model is not None and fails_in(goal, self.translation, model, self.hypotheses):
+                raise Refutation("false in an exact example", model_json(model))
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from .checker import Algebra, Key, Monomial, Polynomial, Word, monomial
@@ -306,7 +307,7 @@ class _Completion:
         Raises:
             OutOfTime: if the limit of time is met.
         """
-        algebra, size = self.algebra, partial(term_key, self.algebra)
+        algebra, size = self.algebra, cache(partial(term_key, self.algebra))
         work, done, cofactors = dict(poly.terms), dict[Key, Fraction](), Cofactors()
         while work:
             if not self.in_time():
@@ -380,53 +381,63 @@ def overlaps(first: Word, second: Word) -> Iterator[tuple[Word, Word, Word, Word
 # -------------------------------------------------------------------------------- linear algebra over all contexts
 
 
+Instance = tuple[int, Context]
+FEW = 50  # instances of rules: no fewer are tried, unless there are no more
+
+
 def _linear_search(
     algebra: Algebra, claim: Polynomial, search: _Completion, limits: Limits, started: float
 ) -> Cofactors | None:
     """Cofactors from the span of all rule instances up to a growing degree."""
     elements = [*search.basis, *search.spare]
-
-    def length(key: Key) -> int:
-        return sum(map(len, key[1])) + len(key[2] or ())
-
-    base = max(map(length, claim.terms), default=0)
-    base = max([base, *(len(e.word or ()) for e in elements)])
-    steepest = limits.exponent + max((abs(e) for mono, _, _ in claim.terms for _, e in mono), default=0)
+    base = max([_length(key) for key in claim.terms] + [len(e.word or ()) for e in elements], default=0)
     for degree in range(base, base + limits.slack + 1):
-        if time.process_time() - started > limits.seconds:
+        for columns, rows in _spans(algebra, claim, search, elements, degree):
+            left = limits.seconds - (time.process_time() - started)
+            if rows * len(columns) * min(rows, len(columns)) > OPERATIONS * max(left, 0.0):
+                return None  # the elimination, which nothing interrupts, would not end in time
+            solution = _solve(claim, columns)
+            if solution is not None:
+                total: Cofactors = {}
+                for (number, context), value in solution.items():
+                    for inner, x in elements[number].cofactors.items():
+                        _accumulate(total, search.compose(context, inner), value * x)
+                return total
+        if not search.in_time():
             return None
-        columns: dict[tuple[int, Context], Polynomial] = {}
-        rows: dict[Key, int] = {key: i for i, key in enumerate(claim.terms)}
-        pending = list(claim.terms)
-        while pending and len(columns) < limits.columns and time.process_time() - started < limits.seconds:
-            key = pending.pop()
-            for number, context in _instances(algebra, key, elements):
-                if (number, context) in columns or any(abs(e) > steepest for _, e in context.mono):
-                    continue
-                if not search.in_time():
-                    return None
-                poly = expand(algebra, elements[number].poly, context, claim.shape)
-                if any(length(k) > degree for k in poly.terms):
-                    continue
-                columns[number, context] = poly
-                for other in poly.terms:
-                    if other not in rows:
-                        rows[other] = len(rows)
-                        pending.append(other)
-        left = limits.seconds - (time.process_time() - started)
-        if len(rows) * len(columns) * min(len(rows), len(columns)) > OPERATIONS * max(left, 0.0):
-            return None  # the elimination, which nothing interrupts, would not end in time
-        solution = _solve(claim, columns, rows) if _solvable(claim, columns, rows) else None
-        if solution is not None:
-            total: Cofactors = {}
-            for (number, context), value in solution.items():
-                for inner, x in elements[number].cofactors.items():
-                    _accumulate(total, search.compose(context, inner), value * x)
-            return total
     return None
 
 
-def _instances(algebra: Algebra, key: Key, elements: list[Element]) -> Iterator[tuple[int, Context]]:
+def _length(key: Key) -> int:
+    return sum(map(len, key[1])) + len(key[2] or ())
+
+
+def _spans(
+    algebra: Algebra, claim: Polynomial, search: _Completion, elements: list[Element], degree: int
+) -> Iterator[tuple[dict[Instance, Polynomial], int]]:
+    """Instances of rules and the number of terms in them, the nearest first: a few, twice as many, and at last all."""
+    columns: dict[Instance, Polynomial] = {}
+    steepest = search.limits.exponent + max((abs(e) for mono, _, _ in claim.terms for _, e in mono), default=0)
+    known, pending, enough = set(claim.terms), deque(claim.terms), FEW
+    while pending and len(columns) < search.limits.columns:
+        for number, context in _instances(algebra, pending.popleft(), elements):
+            if (number, context) in columns or any(abs(e) > steepest for _, e in context.mono):
+                continue
+            if not search.in_time():
+                return
+            poly = expand(algebra, elements[number].poly, context, claim.shape)
+            if any(_length(key) > degree for key in poly.terms):
+                continue
+            columns[number, context] = poly
+            pending.extend(key for key in poly.terms if key not in known)
+            known.update(poly.terms)
+        if len(columns) >= enough and pending:
+            yield columns, len(known)
+            enough = 2 * len(columns)
+    yield columns, len(known)
+
+
+def _instances(algebra: Algebra, key: Key, elements: list[Element]) -> Iterator[Instance]:
     """Every way in which some term of some element equals the term ``key`` in a context."""
     mono, traces, word = key
     for number, element in enumerate(elements):
@@ -436,35 +447,57 @@ def _instances(algebra: Algebra, key: Key, elements: list[Element]) -> Iterator[
                 yield from ((number, context) for context in occurrences(algebra, quotient, traces, word, w))
 
 
-def _solvable(claim: Polynomial, columns: dict[tuple[int, Context], Polynomial], rows: dict[Key, int]) -> bool:
-    """Modulo a prime, which is far quicker than over Q and says no to almost all that has no solution there."""
+def _solve(claim: Polynomial, columns: Mapping[Instance, Polynomial]) -> dict[Instance, Fraction] | None:
+    """The claim as a combination of instances.
+
+    Modulo a prime first, which is far quicker than over Q, says no to almost all that has no solution there, and names
+    the few instances of one that does.
+    """
+    found = _solve_modulo_prime(claim, columns)
+    if found is None:
+        return None
+    return _solve_exactly(claim, {name: columns[name] for name in found}) or _solve_exactly(claim, columns)
+
+
+def _rows(polys: Iterable[Polynomial]) -> dict[Key, int]:
+    return {key: i for i, key in enumerate(dict.fromkeys(key for poly in polys for key in poly.terms))}
+
+
+def _solve_modulo_prime(claim: Polynomial, columns: Mapping[Instance, Polynomial]) -> list[Instance] | None:
+    """The instances that one solution modulo a prime uses; all where the prime divides a denominator."""
     import flint
 
-    matrix = flint.nmod_mat(len(rows), len(columns) + 1, PRIME)
+    names, rows = list(columns), _rows((claim, *columns.values()))
+    matrix = flint.nmod_mat(len(rows), len(names) + 1, PRIME)
     try:
         for j, poly in enumerate((*columns.values(), claim)):
             for key, value in poly.terms.items():
                 matrix[rows[key], j] = value.numerator * pow(value.denominator, -1, PRIME) % PRIME
-    except ValueError:  # a denominator that the prime divides
-        return True
+    except ValueError:
+        return names
     reduced, rank = matrix.rref()
-    return rank == 0 or any(int(reduced[rank - 1, j]) for j in range(len(columns)))
+    used: list[Instance] = []
+    column = 0
+    for row in range(rank):
+        while int(reduced[row, column]) == 0:
+            column += 1
+        if column == len(names):
+            return None
+        if int(reduced[row, len(names)]):
+            used.append(names[column])
+    return used
 
 
-def _solve(
-    claim: Polynomial, columns: dict[tuple[int, Context], Polynomial], rows: dict[Key, int]
-) -> dict[tuple[int, Context], Fraction] | None:
+def _solve_exactly(claim: Polynomial, columns: Mapping[Instance, Polynomial]) -> dict[Instance, Fraction] | None:
     import flint
 
-    names = list(columns)
+    names, rows = list(columns), _rows((claim, *columns.values()))
     matrix = flint.fmpq_mat(len(rows), len(names) + 1)
-    for j, name in enumerate(names):
-        for key, value in columns[name].terms.items():
+    for j, poly in enumerate((*columns.values(), claim)):
+        for key, value in poly.terms.items():
             matrix[rows[key], j] = flint.fmpq(value.numerator, value.denominator)
-    for key, value in claim.terms.items():
-        matrix[rows[key], len(names)] = flint.fmpq(value.numerator, value.denominator)
     reduced, rank = matrix.rref()
-    solution: dict[tuple[int, Context], Fraction] = {}
+    solution: dict[Instance, Fraction] = {}
     column = 0
     for row in range(rank):
         while reduced[row, column] == 0:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -65,6 +65,22 @@ def _untranslatable(read: Callable[P, R]) -> Callable[P, R]:
     return reading
 
 
+@dataclass
+class Ranges(Algebra):
+    """An algebra that computes the range of a reciprocal or power once; the checker computes it every time."""
+
+    ranges: dict[str, tuple[object, Range]] = field(default_factory=dict[str, tuple[object, Range]])
+
+    def range_of(self, name: str) -> Range:
+        meaning = self.reciprocals.get(name) or self.powers.get(name)
+        if meaning is None:
+            return super().range_of(name)
+        known = self.ranges.get(name)
+        if known is None or known[0] is not meaning:  # a name that was forgotten may be given again
+            known = self.ranges[name] = (meaning, super().range_of(name))
+        return known[1]
+
+
 class Translation:
     """One algebra filled from sympy expressions; equal expressions give equal polynomials.
 
@@ -88,7 +104,7 @@ class Translation:
         symmetric: Collection[sp.MatrixSymbol] = (),
         definitions: Mapping[Any, Any] | None = None,
     ) -> None:
-        self.algebra = Algebra({symbol.name: bounds for symbol, bounds in parameters.items()})
+        self.algebra: Algebra = Ranges({symbol.name: bounds for symbol, bounds in parameters.items()})
         self._parameters = {symbol.name: symbol for symbol in parameters}
         if len(self._parameters) < len(parameters):
             raise Untranslatable("two parameters have the same name")
