@@ -154,6 +154,8 @@ class Comparison:
             return Difference(f"the relation is {says.operator}, not =", 20)
         if says.boxes:
             return Difference("a condition that the claim does not have", 20)
+        part = replace(part, left=_number(part.left), right=_number(part.right))
+        says = replace(says, left=_number(says.left), right=_number(says.right))
         matrices = isinstance(part.left, MatrixExpr)
         if matrices != isinstance(says.left, MatrixExpr):
             return Difference("numbers in place of matrices" if matrices else "matrices in place of numbers", 500)
@@ -163,7 +165,7 @@ class Comparison:
         forms = self.forms(ours + theirs, elementary=isinstance(part, st.Identity))
         if forms is None:
             return Difference("the derivative of something else", 30)
-        return forms.equation(says)
+        return forms.equation(says, trivial=part.left == part.right)
 
     def _shape(self, matrix: Any) -> tuple[Any, Any]:
         return tuple(sp.expand(size) for size in matrix.shape)
@@ -317,6 +319,11 @@ class Comparison:
         translation = self.translation(derivatives)
         trees = [inner.named(translation.elementary(x)) for x in named]
         return Functions(translation.algebra, inner, [inner.quotient(tree) for tree in trees], expressions)
+
+
+def _number(value: Any) -> Any:
+    """A matrix with one entry as a number."""
+    return sp.Trace(value) if isinstance(value, MatrixExpr) and value.shape == (1, 1) else value
 
 
 def _replaced(says: Any, names: Mapping[Any, Any]) -> Any:

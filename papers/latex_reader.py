@@ -605,6 +605,8 @@ class _Builder:
         return self.applied(function.children[0].type, self.value(argument))
 
     def applied(self, function: str, value: Value) -> Value:
+        if function == "TRACE" and value == 0:
+            return sp.S.Zero  # of a zero of whatever size
         if function == "TRACE":
             if not isinstance(value, MatrixExpr) or not _equal(*value.shape):
                 raise self.stop("the trace of something that is not a square matrix")

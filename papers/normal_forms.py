@@ -173,12 +173,15 @@ class Forms:
         raise NotImplementedError
 
     # ---- equations
-    def equation(self, says: Relation) -> Difference | None:
-        """Sides 0 and 1 of the claim against sides 2 and 3, up to a factor that is not zero."""
+    def equation(self, says: Relation, trivial: bool = False) -> Difference | None:
+        """Sides 0 and 1 of the claim against sides 2 and 3, up to a factor that is not zero.
+
+        ``trivial`` says that the sides of the claim are one expression already.
+        """
         left, right, their_left, their_right = self.entries
         ours, theirs = self.minus(left, right), self.minus(their_left, their_right)
         if not ours:
-            return self._identity(theirs, says)
+            return self._identity(theirs, says, trivial)
         versions = [(their_left, their_right)]
         turned = [self.transposed(side) for side in versions[0]]
         if None not in turned:
@@ -228,12 +231,12 @@ class Forms:
     def _weight(self, factor: Quotient) -> int:
         return len(factor[0]) + len(factor[1])
 
-    def _identity(self, theirs: Entries, says: Relation) -> Difference | None:
+    def _identity(self, theirs: Entries, says: Relation, trivial: bool) -> Difference | None:
         """The claim equates two forms of one expression: both sides have to be that, and not in one form."""
         left, right, their_left, their_right = self.entries
         if theirs:
             return self._sides() or self.described({}, theirs)
-        if says.left == says.right:
+        if says.left == says.right and not trivial:
             return Difference("both sides are one expression", 5)
         for sides in ((left, right), (right, left)):
             ours = {(i, key): value for i, side in enumerate(sides) for key, value in side.items()}
