@@ -231,7 +231,7 @@ def test_translation() -> None:
         with pytest.raises(Untranslatable):
             reading.statement(goal)
     shown = Exceeds(x, 1 / K, ((Between(K, 2, 3), Between(x, None, 1)), (Between(x, 2),))).latex()
-    assert shown.endswith(r"(2 \le K \le 3,\; x \le 1 \text{ or } 2 \le x)")
+    assert shown.endswith(r"{\text{for } 2 \le K \le 3,\; x \le 1 \text{ or } x \ge 2}")
 
 
 # ----------------------------------------------------------------------------------------------- interval arithmetic

@@ -26,7 +26,7 @@ def claim(request: pytest.FixtureRequest) -> Claim:
 
 
 @pytest.mark.parametrize("claim_id", SIMULATED)
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_theory_agrees_with_simulation(claim_id: str, data: st.DataObject) -> None:
     claim = registry.find(claim_id)

@@ -57,7 +57,9 @@ def test_the_spectrum_on_both_sides_of_the_threshold(found: dict[str, Any]) -> N
         assert point["lam"] == pytest.approx(exact, rel=1e-12)
 
 
-def test_a_model_too_large_for_a_matrix_says_so(found: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_too_large_for_a_matrix_says_so(
+    found: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, err = run("hessian-spectrum", "--json", dense=50, alpha="1,4", capsys=capsys)
     numbers = json.loads(out)
     assert (code, err) == (0, "")
@@ -68,7 +70,7 @@ def test_a_model_too_large_for_a_matrix_says_so(found: dict[str, Any], capsys: p
         assert point["measured"]["nullity"] is None
         assert point["measured"]["trace"] == pytest.approx(dense["measured"]["trace"], rel=1e-12)
         assert point["measured"]["least"] == pytest.approx(dense["measured"]["least"], abs=1e-6)
-    _, out, _ = run("hessian-spectrum", dense=50, alpha="1,4", capsys=capsys)
+    _, out, _ = run("hessian-spectrum", "--out", str(tmp_path), dense=50, alpha="1,4", capsys=capsys)
     assert "too many parameters for a matrix: from products" in out
     assert "? (6)" in out
 

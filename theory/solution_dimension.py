@@ -29,6 +29,7 @@ from .proof.statement import AllOf, Equal, Invertible, Nonnegative, Positive, St
 from .symbols import frobenius_squared
 
 d, r = (sp.Symbol(name, integer=True, positive=True) for name in "dr")
+classes = sp.Symbol("k", integer=True, positive=True)  # K, in what compares dimensions
 rank = sp.Symbol("rho", integer=True, positive=True)  # of other logits, below K - 1
 width = sp.Symbol("w", integer=True, positive=True)  # d, where K <= d
 VALUES = sp.MatrixSymbol("S", r, r)  # symmetric
@@ -104,14 +105,14 @@ def tangents() -> dict[str, Statement]:
 
 def comparison() -> dict[str, Statement]:
     """Of D(K-1, d) / D(r, d): more than 1 for d >= K and r < K - 1, increasing in d, by D to its limit (K-1)/r."""
-    collapse, other = stiefel_dimension(K - 1, width), stiefel_dimension(rank, width)
-    wider = [stiefel_dimension(each, width + 1) for each in (K - 1, rank)]
-    left = rank * (K - 1) * (K - 1 - rank) / 2
+    collapse, other = stiefel_dimension(classes - 1, width), stiefel_dimension(rank, width)
+    wider = [stiefel_dimension(each, width + 1) for each in (classes - 1, rank)]
+    left = rank * (classes - 1) * (classes - 1 - rank) / 2
     return {
         "positive": Positive(other),
         "larger": Positive(collapse - other),
         "increasing": Positive(wider[0] * other - collapse * wider[1]),
-        "limit": Equal((K - 1) * other - rank * collapse, left),
+        "limit": Equal((classes - 1) * other - rank * collapse, left),
     }
 
 
@@ -126,8 +127,8 @@ def hypotheses() -> tuple[Hypothesis, ...]:
         Hypothesis("tangent", Equal(UPPER.T * TANGENT + TANGENT.T * UPPER, sp.ZeroMatrix(r, r)), "a velocity of U"),
         Hypothesis("skew", Equal(SKEW + SKEW.T, sp.ZeroMatrix(r, r)), "any skew matrix"),
         Hypothesis("normal", Equal(UPPER.T * NORMAL, sp.ZeroMatrix(r, r)), "any matrix normal to the range of U"),
-        Hypothesis("lower rank", Nonnegative(K - 2 - rank), "than neural collapse"),
-        Hypothesis("wide", Nonnegative(width - K), "the width is at least K"),
+        Hypothesis("lower rank", Nonnegative(classes - 2 - rank), "than neural collapse"),
+        Hypothesis("wide", Nonnegative(width - classes), "the width is at least K"),
     )
 
 
@@ -162,7 +163,9 @@ def setting(parameters: Mapping[sp.Symbol, Range]) -> Setting:
             SKEW: skew,
             NORMAL: normal,
         }
-        values: dict[Any, Any] = {**sizes, rank: rng.randint(1, sizes[K] - 2), width: sizes[K] + rng.randint(0, 2)}
+        number = 3 + rng.randint(0, 1)
+        values: dict[Any, Any] = {**sizes, classes: number, rank: rng.randint(1, number - 2)}
+        values[width] = number + rng.randint(0, 2)
         return values | {name: rows_of(matrix) for name, matrix in matrices.items()}
 
     return Setting(parameters, hypotheses(), sample, (VALUES,))

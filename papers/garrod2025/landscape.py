@@ -81,6 +81,7 @@ DIMENSION_DOMAIN = Domain(
         Parameter(solution_dimension.N, integers(3), "samples in all", sampled_to=6),
         Parameter(solution_dimension.r, integers(1), "rank of the factors", sampled_to=4),
         Parameter(solution_dimension.d, integers(1), "width of the factors", sampled_to=5),
+        Parameter(solution_dimension.classes, integers(3), "classes, to compare dimensions", sampled_to=5),
         Parameter(solution_dimension.rank, integers(1), "rank below K - 1", sampled_to=3),
         Parameter(solution_dimension.width, integers(3), "width from K on", sampled_to=7),
     ),
@@ -88,8 +89,8 @@ DIMENSION_DOMAIN = Domain(
         solution_dimension.r <= solution_dimension.K,
         solution_dimension.r <= solution_dimension.N,
         solution_dimension.r <= solution_dimension.d,
-        solution_dimension.rank <= solution_dimension.K - 2,
-        solution_dimension.width >= solution_dimension.K,
+        solution_dimension.rank <= solution_dimension.classes - 2,
+        solution_dimension.width >= solution_dimension.classes,
     ),
 )
 dimension_setting = solution_dimension.setting(DIMENSION_DOMAIN.ranges)
@@ -291,15 +292,15 @@ CLAIMS = (
         Verdict.PROVED,
         version=VERSION,
         locator="Theorem 4",
-        notes="By parts: the softmax; the product with one layer more; by which squares its second variation then exceeds "
-        "its bound further, of m and of m + 1 factors, where induction starts at the features, so that the surplus is "
-        "never negative; then all layers. With X and Z the first and second order of the logits, s_i^T X_i = w_i, "
-        "cross-entropy has the curvature (q/(Kn)) (tr X^T S X + kappa sum_i w_i^2) and the gradient -q n^(-1/2) U_L "
-        "J^T, and (L+1)/lam times the second variation is the surplus and squares, one of them with the weight (L+1) "
-        "alpha/K - (L-1). A_l are any directions. At last alpha e^alpha q > alpha/K: above the threshold lam falls in "
-        "alpha (garrod2025/dnc-scale), so the diverging solution has alpha >= K (L-1)/(L+1) exactly if lam n^(1/(L+1)) "
-        "<= a^((L-1)/(L+1)) / (e^a + K - 1) at a = K (L-1)/(L+1). For L = 1 that is every lam with a solution. The "
-        "condition is necessary too for K >= 4: tightframe/dnc-spectrum.",
+        notes="By parts: the softmax; the product with one layer more; by which squares its second variation then "
+        "exceeds its bound further, of m and of m + 1 factors, where induction starts at the features, so that the "
+        "surplus is never negative; then all layers. With X and Z the first and second order of the logits, s_i^T "
+        "X_i = w_i, cross-entropy has the curvature (q/(Kn)) (tr X^T S X + kappa sum_i w_i^2) and the gradient -q "
+        "n^(-1/2) U_L J^T, and (L+1)/lam times the second variation is the surplus and squares, one of them with the "
+        "weight (L+1) alpha/K - (L-1). A_l are any directions. At last alpha e^alpha q > alpha/K: above the "
+        "threshold lam falls in alpha (garrod2025/dnc-scale), so the diverging solution has alpha >= K (L-1)/(L+1) "
+        "exactly if lam n^(1/(L+1)) <= a^((L-1)/(L+1)) / (e^a + K - 1) at a = K (L-1)/(L+1). For L = 1 that is every "
+        "lam with a solution. The condition is necessary too for K >= 4: tightframe/dnc-spectrum.",
         lemmas=INDUCTION,
         predict=Prediction(INPUTS, predict_definite),
     ),
@@ -402,11 +403,12 @@ SOLUTION_DIMENSION = Claim(
     simulate_dimension,
     Verdict.PROVED,
     corrects="garrod2025/solution-dimension",
-    notes="The set of W_L = T S U_{L-1}^T, ..., H_1 = U_0 S J^T with Z = T S^(L+1) J^T is in bijection with L frames: "
-    "a layer leads from one power of S to the next (P), layers are balanced, and the frames are read off the factors; "
-    "another choice T R, J R of singular vectors, R S = S R, gives the same factors with frames U_l R^T. A velocity X "
-    "of a frame is U Omega + M, Omega skew and U^T M = 0, of r(r-1)/2 + r (d-r) dimensions. Of numbers, rho < K - 1 "
-    "and w >= K: D(K-1, w) > D(rho, w) > 0, the ratio increases in w, and (K-1) D(rho, w) - rho D(K-1, w) does not "
-    "depend on w, so that the limit is (K-1)/rho. That critical points are of this form is garrod2025/alignment.",
+    notes="The set of W_L = T S U_{L-1}^T, ..., H_1 = U_0 S J^T with Z = T S^(L+1) J^T is in bijection with L "
+    "frames: a layer leads from one power of S to the next (P), layers are balanced, and the frames are read off the "
+    "factors; another choice T R, J R of singular vectors, R S = S R, gives the same factors with frames U_l R^T. A "
+    "velocity X of a frame is U Omega + M, Omega skew and U^T M = 0, of r(r-1)/2 + r (d-r) dimensions. Of numbers, "
+    "rho < k - 1 and w >= k, k for K: D(k-1, w) > D(rho, w) > 0, the ratio increases in w, and (k-1) D(rho, w) - rho "
+    "D(k-1, w) does not depend on w, so that the limit is (k-1)/rho. That critical points are of this form is "
+    "garrod2025/alignment.",
     predict=DIMENSIONS,
 )

@@ -161,9 +161,18 @@ class Proving:
         return next((model for model in models if model is not None), None)
 
     def completed(self, point: Mapping[str, Fraction]) -> Model | None:
-        """An exact model with these parameters; the rest is that of an example of the setting."""
-        values = {**self.example(0).values, **{sp.Symbol(name): x for name, x in point.items()}}
-        return complete_model(self.translation, values)
+        """An exact model with these parameters; the rest is that of an example of the setting.
+
+        ``None`` where one of them is a size of matrices, which the example has for another number.
+        """
+        drawn = self.example(0).values
+        named = {getattr(symbol, "name", str(symbol)): value for symbol, value in drawn.items()}
+        changed = {name for name, value in point.items() if named.get(name, value) != value}
+        letters = self.translation.algebra.letters
+        sizes = (size for name in named.keys() & letters.keys() for size in (letters[name].rows, letters[name].cols))
+        if any(name in changed for size in sizes for monomial, _ in size for name, _ in monomial):
+            return None
+        return complete_model(self.translation, {**drawn, **{sp.Symbol(name): x for name, x in point.items()}})
 
     def refute(self, goal: Statement) -> None:
         """Raise :class:`Refutation` if the goal fails in one of a few exact examples."""
