@@ -372,6 +372,12 @@ def _tied(body: str, start: int, about: Comment | None, rows: bool) -> Iterator[
     if len(ids) == 1 and (not rows or len(_formulas(body)) == 1):
         yield Equation(ids[0], body, start, "label", stamp, rows, problem)
         return
+    if len(ids) == 1 and all(
+        _LABEL.search(body, begin, end) or re.search(r"\\no(?:tag|number)\b", body[begin:end])
+        for begin, end in _formulas(body)
+    ):  # one number for all rows
+        yield Equation(ids[0], body, start, "label", stamp, False, problem)
+        return
     if not rows:
         yield Equation(ids[0], body, start, "label", stamp, rows, "labels of several claims in one equation")
         return

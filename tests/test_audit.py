@@ -258,7 +258,8 @@ def test_no_corrupted_part_of_a_claim_is_the_same() -> None:
         about = subject(claim)
         known, comparison = table(about), Comparison(about)
         for part in about.parts:
-            for formula in corrupted(part.latex(), rng, 5):
+            right = part.latex()
+            for formula in corrupted(right, rng, 4 if len(right) < 300 else 1):  # long ones take long
                 tried += 1
                 try:
                     sentences = latex_reader.read(formula, known)
@@ -277,7 +278,7 @@ def test_no_corrupted_part_of_a_claim_is_the_same() -> None:
                         ours, theirs = (x.objective for x in (other, says))
                         assert proportional(about, st.Equal(ours, sp.S.Zero), st.Equal(theirs, sp.S.Zero), numbers)
                     else:
-                        assert other.latex() != part.latex() or r"^{\top}" in formula, (claim.id, formula)
+                        assert other.latex() != right or r"^{\top}" in formula, (claim.id, formula)
     assert tried > 800
     assert read > 150
     assert same < 40
