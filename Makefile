@@ -3,6 +3,7 @@
 #   make lint     ruff and the type checker                      make test-full  the slow tests too
 #   make bench    the benchmarks                                 make readme     the README's table of claims
 #   make clean    removes what was built                         make certificates  papers/certificates/
+#   make mutants  papers/certificates/mutants/, an hour
 #   make golden   tests/golden/, to be read before it is committed
 
 PYTHON ?= python3
@@ -40,7 +41,7 @@ if [ ! -x $(BIN)/tightframe ] || [ "$$key" != "$$(cat .venv/installed-$(1) 2>/de
 fi
 endef
 
-.PHONY: core dev verify test test-full lint readme certificates golden bench clean
+.PHONY: core dev verify test test-full lint readme certificates mutants golden bench clean
 
 core:
 	$(call install,core,)
@@ -67,6 +68,9 @@ readme: core
 
 certificates: core
 	@$(BIN)/tightframe verify --certificates papers/certificates $(ARGS)
+
+mutants: core
+	@$(BIN)/tightframe verify --mutants --certificates papers/certificates $(ARGS)
 
 golden: dev
 	@TIGHTFRAME_GOLDEN=1 $(BIN)/pytest -n $(JOBS) -k as_they_were tests/test_citation.py tests/test_documents.py $(ARGS)

@@ -6,8 +6,9 @@ the package does not import torch.
 
 >>> from tightframe import numerics
 >>> numerics.__all__
-['columns', 'deep_linear', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'landscape', 'lbfgs', 'linalg',
- 'losses', 'low_rank', 'minimisation', 'models', 'parametrisation', 'shapes', 'solution', 'statistics']
+['columns', 'deep_linear', 'deep_relu', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'landscape',
+ 'lbfgs', 'linalg', 'losses', 'low_rank', 'minimisation', 'models', 'parametrisation', 'shapes', 'solution',
+ 'statistics']
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from . import (
         columns,
         deep_linear,
+        deep_relu,
         descent,
         flow,
         frames,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "columns",
     "deep_linear",
+    "deep_relu",
     "descent",
     "flow",
     "frames",

@@ -19,7 +19,7 @@ from torch import Tensor
 from .columns import Columns, DataLoss, class_mean_columns, sample_columns
 from .shapes import check_class_counts, check_compatible, check_matrix, check_size
 
-__all__ = ["DeepLinearUFM", "Factors", "value_and_gradient"]
+__all__ = ["DeepLinearUFM", "Evaluation", "Factors", "decay_terms", "value_and_gradient"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +102,10 @@ class Factors:
             pad(w, (0, here, 0, above)) for w, here, above in zip(self.weights, more, [*more[1:], 0], strict=True)
         ]
         return Factors(tuple(weights), pad(self.features, (0, 0, 0, more[0])), self.bias)
+
+
+Evaluation = Callable[[Factors, Columns, Tensor], tuple[Tensor, Factors]]
+"""f (...) and its gradient at factors in the coordinates of the columns, for decays (..., M + 1)."""
 
 
 def _positive(name: str, number: object) -> float:
@@ -257,12 +261,19 @@ class DeepLinearUFM:
 
         Raises ValueError for factors of another model.
         """
+        return self.evaluate(factors, decays, value_and_gradient)[1]
+
+    def evaluate(self, factors: Factors, decays: Tensor | None, evaluate: Evaluation) -> tuple[Tensor, Factors]:
+        """f (...) and its gradient, by any function that gives both in the coordinates of the samples.
+
+        Raises ValueError for factors of another model.
+        """
         self.check(factors)
         columns, values = self.columns(factors.features)
         point = replace(factors, features=values)
-        _, gradient = value_and_gradient(point, columns, self.decay_tensor(values, decays))
+        value, gradient = evaluate(point, columns, self.decay_tensor(values, decays))
         collapsed = columns.basis is not None
-        return replace(gradient, features=gradient.features * columns.roots) if collapsed else gradient
+        return value, (replace(gradient, features=gradient.features * columns.roots) if collapsed else gradient)
 
     def zero_loss(self, like: Tensor) -> float:
         """f with all factors zero and the best bias, if there is one: the unit in which losses are judged, or 1 if 0.
@@ -306,9 +317,14 @@ def _outputs(product: Tensor, point: Factors, columns: Columns) -> Tensor:
     return outputs if point.bias is None else outputs + point.bias * columns.roots
 
 
-def _value(outputs: Tensor, point: Factors, columns: Columns, decays: Tensor) -> Tensor:
+def decay_terms(point: Factors, decays: Tensor) -> Tensor:
+    """sum_m (lam_m/2) ||W_m||_F^2 + (lam_H/2) ||G||_F^2, (...)."""
     squares = torch.stack([tensor.square().sum(dim=(-2, -1)) for tensor in (*point.weights, point.features)], dim=-1)
-    return columns.data_loss(outputs) + (decays * squares).sum(dim=-1) / 2
+    return (decays * squares).sum(dim=-1) / 2
+
+
+def _value(outputs: Tensor, point: Factors, columns: Columns, decays: Tensor) -> Tensor:
+    return columns.data_loss(outputs) + decay_terms(point, decays)
 
 
 def value_and_gradient(point: Factors, columns: Columns, decays: Tensor) -> tuple[Tensor, Factors]:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from . import initialisers
 from .columns import class_mean_columns
-from .deep_linear import DeepLinearUFM, Factors, value_and_gradient
+from .deep_linear import DeepLinearUFM, Evaluation, Factors, value_and_gradient
 from .lbfgs import LBFGSStats, lbfgs
 from .linalg import singular_values
 from .shapes import check_finite, check_scale, check_size, resolve_device
@@ -109,12 +109,14 @@ def minimise(
     tolerance: float = TOLERANCE,
     iterations: int = ITERATIONS,
     eliminate: bool = True,
+    evaluate: Evaluation = value_and_gradient,
 ) -> Solution[Factors, MinimisationStats]:
     """The points where L-BFGS ends from the start (...), each run for itself; features are class means (..., d_1, K).
 
     `decays` (..., M + 1) stand in for those of the model and broadcast with the start: one call for many seeds and
     decays. The features of the start count only where they are not eliminated, which is with cross-entropy or without
-    `eliminate`; then their class means do. Outside autograd.
+    `eliminate`; then their class means do. `evaluate` is f and its gradient, of another model on the same factors where
+    nothing is eliminated. Outside autograd.
 
     Converged means that the scaled gradient norm of every run is at most `tolerance`: a critical point, not more.
     Minima of f that are only local exist, and `global_minimum` looks for others. Raises ValueError for a start of
@@ -135,8 +137,8 @@ def minimise(
     batch = torch.broadcast_shapes(start.batch, lam.shape[:-1])
     lam = lam.expand(*batch, -1).reshape(-1, model.depth + 1)
     with torch.no_grad():
-        eliminated = eliminate and model.loss == "mse"
-        variables = _Eliminated(model, lam) if eliminated else _Joint(model, lam)
+        eliminated = eliminate and model.loss == "mse" and evaluate is value_and_gradient
+        variables = _Eliminated(model, lam) if eliminated else _Joint(model, lam, evaluate)
         flat = start.map(lambda tensor: tensor.expand(*batch, *tensor.shape[-2:]).reshape(-1, *tensor.shape[-2:]))
         # Half: the norm that decides is computed afresh.
         solved = lbfgs(
@@ -146,16 +148,17 @@ def minimise(
             iterations,
         )
         point = variables.unpack(solved.value).map(lambda tensor: tensor.reshape(*batch, *tensor.shape[-2:]))
-        stats = _stats(model, point, lam.reshape(*batch, -1), tolerance, solved.stats)
+        stats = _stats(model, point, lam.reshape(*batch, -1), tolerance, solved.stats, evaluate)
     return Solution(point, Result.CONVERGED if bool(stats.converged.all()) else Result.NOT_CONVERGED, stats)
 
 
 def _stats(
-    model: DeepLinearUFM, point: Factors, decays: Tensor, tolerance: float, solved: LBFGSStats
+    model: DeepLinearUFM, point: Factors, decays: Tensor, tolerance: float, solved: LBFGSStats, evaluate: Evaluation
 ) -> MinimisationStats:
-    norm = model.gradient_norm(model.gradient(point, decays), decays)
+    value, gradient = model.evaluate(point, decays, evaluate)
+    norm = model.gradient_norm(gradient, decays)
     return MinimisationStats(
-        model.objective(point, decays),
+        value,
         norm,
         norm <= tolerance,
         solved.iterations.reshape(norm.shape),
@@ -211,8 +214,8 @@ class _Eliminated:
 class _Joint:
     """sqrt(lam_m) W_m, sqrt(lam_H) times the coordinates of the class means, and the bias, in a row each."""
 
-    def __init__(self, model: DeepLinearUFM, decays: Tensor) -> None:
-        self.model, self.decays = model, decays
+    def __init__(self, model: DeepLinearUFM, decays: Tensor, evaluate: Evaluation) -> None:
+        self.model, self.decays, self.evaluate = model, decays, evaluate
         self.columns = class_mean_columns(model.class_counts, model.encoded(decays), model.loss)
         self.sizes = [*model.sizes, (model.sizes[0][1], model.classes), *([(model.outputs, 1)] if model.bias else [])]
         roots = decays.sqrt()
@@ -239,7 +242,7 @@ class _Joint:
 
     def objective(self, x: Tensor, runs: Tensor) -> tuple[Tensor, Tensor]:
         roots = self.roots[runs]
-        value, gradient = value_and_gradient(self.split(x, roots), self.columns, self.decays[runs])
+        value, gradient = self.evaluate(self.split(x, roots), self.columns, self.decays[runs])
         parts = [tensor.flatten(1) / roots[:, m, None] for m, tensor in enumerate(gradient.tensors)]
         return value, torch.cat(parts, dim=-1)
 

@@ -314,12 +314,14 @@ def verify(
     ids: Annotated[list[str] | None, typer.Argument(help="Claims; all if none is given.", metavar="[ID]...")] = None,
     paper: Annotated[str | None, typer.Option(help="Only claims of this paper.", metavar="KEY")] = None,
     full: Annotated[bool, typer.Option("--full/--quick", help="Ten times as many sampled examples.")] = False,
-    recheck: Annotated[bool, typer.Option("--recheck", help="Only replay the shipped certificates.")] = False,
+    recheck: Annotated[bool, typer.Option("--recheck", help="Only replay, or show, what is shipped.")] = False,
     mutants: Annotated[bool, typer.Option("--mutants", help="Try claims changed in one token.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of all sampling.", min=0)] = 0,
     jobs: Annotated[int, typer.Option("-j", "--jobs", help="Processes.", min=1)] = 1,
     store: StoreOption = None,
-    certificates: Annotated[Path | None, typer.Option(help="Also write the certificates there.", metavar="DIR")] = None,
+    certificates: Annotated[
+        Path | None, typer.Option(help="Also write the certificates, or trials, there.", metavar="DIR")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Gather evidence for claims from both sides and print the table of verdicts."""
@@ -330,10 +332,10 @@ def verify(
         names += [claim.id for claim in registry.paper(paper).claims if claim.id not in names]
     names = list(dict.fromkeys(names)) or list(registry.claims())
     if recheck:
-        raise typer.Exit(_recheck(names, as_json))
+        raise typer.Exit((_recorded_mutants if mutants else _recheck)(names, as_json))
     if mutants:
         derived = [name for name in names if name in (ids or ()) or registry.find(name).derive is not None]
-        raise typer.Exit(_mutants(derived, seed, jobs, as_json))
+        raise typer.Exit(_mutants(derived, seed, jobs, as_json, certificates))
     results, failure = _gather(names, full, seed, jobs, _store(store).folder)
     if certificates is not None:
         _write_certificates(results, certificates)
@@ -419,20 +421,34 @@ def _result_json(result: Standing) -> dict[str, Any]:
 
 
 def _write_certificates(results: Sequence[Standing], folder: Path) -> None:
-    from .store import write_atomically
 
     for result in results:
         if result.certificate is not None:
             text = json.dumps(result.certificate, separators=(",", ":"), sort_keys=True)
-            try:
-                write_atomically(folder / f"{result.claim}.json", text + "\n")
-            except OSError as error:
-                raise InputError(f"cannot write certificates to {folder} ({error.strerror})") from None
+            _write(text + "\n", folder / f"{result.claim}.json")
 
 
-def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool) -> int:
+def _recorded_mutants(names: Sequence[str], as_json: bool) -> int:
+    """The figures of trials that came with the package."""
+    from . import registry
+    from .display import mutant_table
+    from .store import shipped_trial
+
+    derived = [registry.find(name) for name in names if registry.find(name).derive is not None]
+    found = [(claim.id, shipped_trial(claim.id, claim.hash)) for claim in derived]
+    if as_json:
+        _print_json([data for _, data in found if data is not None])
+    else:
+        _print_table(mutant_table([data for _, data in found if data is not None]))
+    for name in (name for name, data in found if data is None):
+        print(f"tightframe: {name} has no recorded trial of its mutants", file=sys.stderr)
+    return 0
+
+
+def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool, folder: Path | None) -> int:
     from . import registry
     from .mutants import OPEN_SHARE, Tally, tally
+    from .store import trial_path
     from .verification import WorkerEnded
 
     tried = [name for name in names if registry.find(name).derive is not None]
@@ -443,6 +459,8 @@ def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool) -> int:
         try:
             for result in tally(tried, seed=seed, jobs=jobs):
                 found.append(result)
+                if folder is not None:
+                    _write(json.dumps(result.record(), indent=1) + "\n", trial_path(result.claim, folder))
                 advance(result.claim)
         except KeyboardInterrupt:
             print("tightframe: interrupted; finished trials follow", file=sys.stderr)
@@ -453,7 +471,7 @@ def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool) -> int:
     else:
         from .display import mutant_table
 
-        _print_table(mutant_table(found))
+        _print_table(mutant_table([result.json() for result in found]))
         for result in found:
             for trial in result.json()["not_killed"]:
                 typer.echo(f"{trial['fate']}: {result.claim}: {trial['change']}: {trial['detail']}")

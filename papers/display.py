@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from . import registry
 from .claim import Claim
 from .evidence import Verdict
-from .store import Store
+from .store import Store, shipped_trial
 from .verification import Standing, standing
-
-if TYPE_CHECKING:
-    from .mutants import Tally
 
 COLOURS = {
     Verdict.PROVED: "green",
@@ -74,6 +71,7 @@ def describe(claim: Claim, where: Standing) -> dict[str, Any]:
         "assumed_nonzero": list(report.assumed_nonzero) if report else [],
         "recorded": str(claim.recorded),
         "evidence": [piece.json() for piece in where.evidence],
+        "mutants": shipped_trial(claim.id, claim.hash),
         "notes": claim.notes,
     }
 
@@ -110,6 +108,10 @@ def plain(data: dict[str, Any]) -> str:
         lines.append(field("evidence" if i == 0 else "", f"{text}; {piece['detail']}"))
     if not data["evidence"]:
         lines.append(field("evidence", "none on this machine; run tightframe verify"))
+    if data["mutants"]:
+        counts = data["mutants"]["counts"]
+        lines.append(field("mutants", ", ".join(f"{count} {fate}" for fate, count in counts.items())))
+        lines += [field("", f"{t['fate']}: {t['change']}: {t['detail']}") for t in data["mutants"]["not_killed"]]
     links = ("depends", "sharpened", "sharpens", "corrected_by", "corrects")
     for name in links:
         value = data[name]
@@ -154,7 +156,7 @@ def table(results: Sequence[Standing], *, timed: bool) -> Any:
     return grid
 
 
-def mutant_table(tallies: Sequence[Tally]) -> Any:
+def mutant_table(trials: Sequence[Mapping[str, Any]]) -> Any:
     """A rich table of what became of the mutants of claims."""
     from rich.table import Table
     from rich.text import Text
@@ -163,11 +165,12 @@ def mutant_table(tallies: Sequence[Tally]) -> Any:
 
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("claim", overflow="fold")
-    for header in ("mutants", *Fate, "seconds"):
+    for header in ("mutants", *Fate, "open, %"):
         grid.add_column(str(header), justify="right")
-    for found in tallies:
-        counts = [len(found.trials), *(found.count(fate) for fate in Fate)]
-        grid.add_row(Text(found.claim), *(Text(str(count)) for count in counts), Text(f"{found.seconds:.1f}"))
+    for data in trials:
+        counts = [data["counts"][str(fate)] for fate in Fate]
+        share = 100 * data["counts"][str(Fate.OPEN)] / max(1, sum(counts))
+        grid.add_row(Text(data["claim"]), *(Text(str(count)) for count in (sum(counts), *counts)), Text(f"{share:.1f}"))
     return grid
 
 

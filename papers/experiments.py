@@ -54,6 +54,9 @@ EXPERIMENTS = {
     "hessian-spectrum": "garrod2025.hessian_spectrum",
     "flatness": "garrod2025.flatness",
     "optimality-map": "garrod2025.optimality_map",
+    "garrod2025-relu": "garrod2025.relu",
+    "garrod2025-depth": "garrod2025.depth",
+    "imbalanced-depth": "garrod2025.imbalance",
 }
 
 

@@ -10,34 +10,55 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
-from itertools import product
+from functools import cached_property
+from itertools import combinations
 from typing import Any
 
+import sympy as sp
+
 from ..theory.derivation import Derivation, Proof, Setting, Step
-from ..theory.proof import checker
+from ..theory.proof import box, checker
 from ..theory.proof import statement as st
-from ..theory.proof.certificate import Values, complete_model, head, model_json, statement_json
+from ..theory.proof.certificate import Values, head, model_json, statement_json
 from ..theory.proof.mutation import Mutant, mutants
-from ..theory.proof.refuter import Examples, fails_in, true_in
-from ..theory.proof.rules import Conjunction, Justification, Poly, Refutation, Star, StepFailed
-from ..theory.proof.star import Limits
-from ..theory.proof.translation import Translation, Untranslatable
-from . import registry
+from ..theory.proof.refuter import Examples, fails_in
+from ..theory.proof.rules import (
+    Box,
+    Conjunction,
+    Justification,
+    MeanValue,
+    Poly,
+    Refutation,
+    Rewrite,
+    Star,
+    StepFailed,
+    cofactor_json,
+)
+from ..theory.proof.star import Limits, prove_zero
+from ..theory.proof.translation import Untranslatable
+from ..theory.proof.walk import Walk
+from . import outside, registry
 from .claim import Claim
+from .outside import MOVES, Outside, equations, movable, steps
 from .verification import spread
 
 # Exact examples in which a mutant is evaluated; of scalars, which are cheap and differ less from their mutants, more.
 DRAWS, SCALAR_DRAWS = 12, 60
 # Most mutants are false: looking longer for proofs of them finds nothing.
 SECONDS = 2.0
+BOXES = box.Limits(parts=200, seconds=SECONDS)
+OPERATIONS = 60  # of an inequality that is tried on boxes: factors of longer ones take minutes
+BRIEF = 0.05  # seconds for what one or two hypotheses may make vanish at once
 SHORT = Star(limits=Limits(seconds=SECONDS, columns=800))
+POINTS = 100  # at which an inequality in scalars is evaluated
+FAR = [Fraction(x) for x in ("1/10000", "1/100", "1/2", "1", "2", "5", "30", "1000")]
 GRAFTED = 20  # refuted mutants a claim on which the claim's own certificate is tried
-OUTSIDE = 10.0  # seconds of the processor for examples in which a hypothesis fails
+WALKS = 12  # for further examples
 
 
 class Fate(StrEnum):
@@ -86,6 +107,8 @@ class Court:
             report = self.check(self.goal, self.hypotheses)
         self.used = {name for name, _, flag in report.hypotheses if flag}
         self.grafts = 0
+        self.says = claim.statement  # of the mutant on trial
+        self.stuck = self.searched = ""  # why a hypothesis could be dropped neither with a proof nor with an example
         self.examples = Examples.of(self.translation, self.proving.hypotheses, self.values())
         self.proving.completions = {}
 
@@ -95,10 +118,15 @@ class Court:
         scalar = not self.translation.algebra.letters
         drawn = [self.setting.sample(rng) for _ in range(SCALAR_DRAWS if scalar else DRAWS)]
         yield from drawn
+        if scalar:
+            yield from self.near(drawn[:: len(drawn) // DRAWS])
+
+    def near(self, drawn: Sequence[Values]) -> Iterator[Values]:
+        """Examples in which a symbol without hypotheses is near another, very small, or very large."""
         bound = self.translation.algebra.names(*(p for h in self.proving.hypotheses for p in h.polynomials()))
         real = [symbol for symbol, bounds in self.setting.parameters.items() if not bounds.integer]
         free = [symbol for symbol in real if symbol.name not in bound]
-        for values in drawn[:: len(drawn) // DRAWS] if scalar else ():
+        for values in drawn:
             for symbol in free:
                 near = [Fraction(values[other]) for other in real if other != symbol and other in values]
                 for value in (Fraction(1, 100), *near, *(2 * x for x in near), Fraction(100)):
@@ -117,6 +145,7 @@ class Court:
             return self.trial(mutant.change, Fate.ILL_TYPED, str(error))
         if statement == self.goal:
             return self.trial(mutant.change, Fate.EQUIVALENT, "the same normal form")
+        self.says = mutant.statement
         witness = self.witness(statement)
         if witness is not None:
             survived = self.grafts < GRAFTED and self.grafted(statement)
@@ -133,7 +162,8 @@ class Court:
             if self.confirmed(found.witness, statement):
                 return self.trial(mutant.change, Fate.REFUTED, f"false where {_where(found.witness['parameters'])}")
         shown = " and ".join(checker.render_statement(part) for part in self.new(statement))
-        tried = f"true in {len(self.examples.drawn)} examples, not proved in {SECONDS:.0f} s"
+        examples = len(self.examples.drawn) + len(self.further.drawn)
+        tried = f"true in {examples} examples, not proved in {SECONDS:.0f} s"
         return self.trial(mutant.change, Fate.OPEN, f"{tried}: {shown[:200]}")
 
     def new(self, statement: checker.Statement) -> list[checker.Statement]:
@@ -144,11 +174,59 @@ class Court:
 
     def witness(self, statement: checker.Statement) -> str | None:
         """Where the statement is false, or has no meaning because an inverse in it does not exist."""
-        for part in self.new(statement):
-            if (found := self.examples.refuting(part)) is not None:
-                sizes = {s.name: found[1].parameters[s.name] for s in self.setting.parameters}
-                return f"{found[0]} where {_where(sizes)}"
+        for examples in (lambda: self.examples, lambda: self.further):
+            for part in self.new(statement):
+                if (found := examples().refuting(part)) is not None:
+                    sizes = {s.name: found[1].parameters[s.name] for s in self.setting.parameters}
+                    return f"{found[0]} where {_where(sizes)}"
+        return next(filter(None, map(self.fails_somewhere, self.new(statement))), None)
+
+    def fails_somewhere(self, part: checker.Statement) -> str | None:
+        """Where an inequality without hypotheses fails: at small and large values in the ranges of its parameters."""
+        algebra = self.translation.algebra
+        if part.inequality is None:
+            return None
+        names = sorted(checker.names_in(part.inequality.tree) & algebra.parameters.keys())
+        if algebra.names(*(p for h in self.proving.hypotheses for p in h.polynomials())) & set(names):
+            return None
+        rng = random.Random(self.seed)
+        if not self.examples.drawn:
+            return None
+        for _ in range(POINTS):
+            point = dict(self.examples.drawn[0][1].parameters)
+            for name in names:
+                bounds = algebra.parameters[name]
+                far = rng.choice(FAR)
+                value = Fraction(-(-far // 1)) if bounds.integer else far
+                point[name] = (bounds.low or Fraction(0)) + value - (1 if bounds.integer else 0)
+            if box.fails_in(part.inequality, algebra, point):
+                return f"false where {_where({name: point[name] for name in names})}"
         return None
+
+    @cached_property
+    def further(self) -> Examples:
+        """More examples, for what is true in the first ones: others of the sampler, and such as a walk leads to."""
+        return Examples.of(self.translation, self.proving.hypotheses, self.beyond())
+
+    def beyond(self) -> Iterator[Values]:
+        rng = random.Random(self.seed + 1)
+        if not self.translation.algebra.letters:
+            return
+        drawn = [self.setting.sample(rng) for _ in range(2 * DRAWS)]
+        yield from drawn
+        yield from self.near(drawn[:DRAWS])
+        walk = Walk(self.translation, equations(self.proving.hypotheses), movable(self.translation, self.setting))
+        end = time.process_time() + outside.SECONDS
+        for _ in range(WALKS):
+            here = self.setting.sample(rng)
+            yield here
+            for _ in range(MOVES):
+                if time.process_time() > end:
+                    return
+                there = next(steps(self.translation, self.setting, walk, rng, here), None)
+                if there is not None:
+                    here = there
+                    yield here
 
     def confirmed(self, witness: Mapping[str, Any], statement: checker.Statement) -> bool:
         """Whether a prover's counterexample is one."""
@@ -168,6 +246,8 @@ class Court:
         existing = list(self.existence(statement)) if where_defined else []
         if where_defined and not existing:
             return False
+        if statement.kind == "zero" and not where_defined and self.differs_by_zero(statement):
+            return True
         last = self.derivation.steps[-1]
         for by in (None,) if statement.kind == "all" else self.rules(statement, last.by):
             hypotheses = list(self.hypotheses)
@@ -238,16 +318,129 @@ class Court:
             known = next((name for name, said in self.proving.established.items() if said == part), None)
             if known is None:
                 known, place = f"mutant part {i}", places[i] if i < len(places) else ""
-                self.attempt(known, part, self.rules(part, steps.get(place), place))
+                says = self.says.parts[i] if isinstance(self.says, st.AllOf) else None
+                try:
+                    if isinstance(says, st.Positive | st.Nonnegative):
+                        self.cleared(known, says)
+                    elif isinstance(says, st.Exceeds):
+                        known = self.rising(known, says, steps.get(place), time.process_time() + 3 * SECONDS)
+                    else:
+                        self.shifted(known, part, place)
+                except (StepFailed, checker.Rejected):
+                    self.attempt(known, part, self.rules(part, steps.get(place), place))
             names.append(known)
         return names
+
+    def differs_by_zero(self, statement: checker.Statement) -> bool:
+        """Whether the checker accepts it as the claim plus what vanishes by very few hypotheses."""
+        try:
+            with self.undone():
+                self.proving.entries.append(self.own)
+                self.proving.established[self.own["name"]] = self.goal
+                self.shifted("mutant", statement, self.own["name"])
+                self.check(statement, self.hypotheses)
+            return True
+        except (StepFailed, checker.Rejected):
+            return False
+
+    def shifted(self, name: str, part: checker.Statement, known: str) -> None:
+        """Establish an equation as a known one plus a difference that vanishes by one or two hypotheses."""
+        algebra, was = self.translation.algebra, self.proving.established.get(known)
+        if part.kind != "zero" or was is None or was.kind != "zero" or was.target.shape != part.target.shape:
+            raise StepFailed("no equations of one shape")
+        difference = algebra.minus(part.target, was.target)
+        names = [each.name for each in self.setting.hypotheses]
+        steps = [name for name in self.proving.established if name not in (known, *names)]
+        for using in (*((one,) for one in (*names, *steps)), *combinations(names, 2)):
+            relations = [self.proving.established[one] for one in using]
+            if any(relation.kind != "zero" for relation in relations):
+                continue
+            if not set[str]().union(*(algebra.names(r.target) for r in relations)) & algebra.names(difference):
+                continue
+            found = prove_zero(
+                algebra,
+                difference,
+                {one: relation.target for one, relation in zip(using, relations, strict=True)},
+                Limits(seconds=BRIEF, columns=100),
+                self.proving.completions,
+            )
+            if found.cofactors is not None:
+                data = {"cofactors": [cofactor_json(c, value) for c, value in found.cofactors.items()]}
+                self.proving.establish(f"{name}: difference", "star", checker.Statement("zero", difference), data)
+                terms = [{"of": known, "c": "1"}, {"of": f"{name}: difference", "c": "1"}]
+                return self.proving.establish(name, "star", part, {"cofactors": terms})
+        raise StepFailed("no hypothesis makes the difference vanish")
+
+    def rising(self, name: str, says: st.Exceeds, own: Justification | None, end: float) -> str:
+        """Establish an inequality: by a start and a slope, as its own was; or on boxes, a factor divided out.
+
+        Returns the name of the step that says it.
+        """
+        part, difference = self.translation.statement(says), says.left - says.right
+        known = next((step for step, said in self.proving.established.items() if said == part), None)
+        if known is not None:
+            return known
+        if isinstance(own, MeanValue) and not difference.has(own.variable):
+            raise StepFailed("it has no slope")
+        if isinstance(own, MeanValue) and (low := self.setting.parameters[own.variable].low) is not None:
+            steps = {step.name: step.by for step in self.derivation.steps}
+            start = sp.expand(difference.subs(own.variable, sp.Rational(low.numerator, low.denominator)))
+            slope = sp.diff(difference, own.variable)
+            slope = slope if says.left.has(sp.exp(own.variable)) is False else sp.expand(slope)
+            data = {"variable": own.variable.name}
+            try:
+                inner = [(key, each) for key, each in (("start", start), ("slope", slope)) if each != 0]
+                for key, each in inner:
+                    by = steps.get(getattr(own, key) or "")
+                    below = st.Exceeds(each, sp.S.Zero, says.domain)
+                    if key == "start" and (was := self.said(own.start)) is not None and was.left - was.right == each:
+                        below = was
+                    data[key] = self.rising(f"{name}: {key}", below, by, end)
+                self.proving.establish(name, "mean-value", part, data)
+                return name
+            except (StepFailed, checker.Rejected) as error:
+                raise StepFailed("no slope shows it") from error
+        if sp.count_ops(difference) > OPERATIONS:
+            raise StepFailed("too long for boxes")
+        terms: Any = sp.Mul.make_args(sp.factor_terms(difference)) if says.right == 0 else ()
+        unclear = [each for each in terms if not each.is_positive]
+        factors = [sp.Mul(*(other for other in terms if other != each)) for each in unclear if len(terms) > 1]
+        given = [own.factor] if isinstance(own, Box) and own.factor is not None else []
+        for factor in (None, *given, *factors):
+            if time.process_time() > end:
+                break
+            try:
+                by = Box(factor, BOXES)
+                self.proving.establish(name, by.rule_for(part), part, by.certify(self.proving, part))
+                return name
+            except (StepFailed, checker.Rejected, RecursionError):  # of sympy, in forms of boxes that were cut often
+                continue
+        raise StepFailed("neither slopes nor boxes show it")
+
+    def cleared(self, name: str, says: st.Positive | st.Nonnegative) -> None:
+        """Establish that a fraction is positive, as its numerator is."""
+        kind = type(says)
+        above, below = sp.fraction(sp.together(says.scalar))
+        if below == 1:
+            raise StepFailed("no fraction")
+        whole = sp.expand(above) / below
+        names = [f"{name}: {part}" for part in ("numerator", "fraction", "the same")]
+        self.proving.take(names[0], kind(sp.expand(above)), Poly((), seconds=BRIEF))
+        self.proving.take(names[1], kind(whole), Poly((names[0],), seconds=BRIEF))
+        self.proving.take(names[2], st.Equal(says.scalar, whole), replace(SHORT, using=()))
+        self.proving.take(name, says, Rewrite(names[1], names[2]))
+
+    def said(self, name: str | None) -> st.Exceeds | None:
+        """What a step of the derivation says, if it is such an inequality."""
+        found = next((step.says for step in self.derivation.steps if step.name == name), None)
+        return found if isinstance(found, st.Exceeds) else None
 
     def attempt(self, name: str, part: checker.Statement, rules: list[Justification]) -> None:
         """Establish a statement by the first of some rules that does."""
         for by in rules:
             try:
                 return self.proving.establish(name, by.rule_for(part), part, by.certify(self.proving, part))
-            except (StepFailed, checker.Rejected):
+            except (StepFailed, checker.Rejected, RecursionError):
                 continue
         raise StepFailed("no rule proves it")
 
@@ -273,8 +466,7 @@ class Court:
             return self.trial(change, Fate.REFUTED, where)
         if name in self.used and self.proved(kept, name):
             return self.trial(change, Fate.EQUIVALENT, "proved without it")
-        tried = "the claim's steps do not prove it without this one"
-        return self.trial(change, Fate.OPEN, f"{tried}, and no example outside it was found in which the claim fails")
+        return self.trial(change, Fate.OPEN, f"the step {self.stuck!r} is not proved without it; {self.searched}")
 
     def follows(self, kept: Setting, statement: st.Statement) -> bool:
         """Whether a hypothesis follows from the others by one rule."""
@@ -297,7 +489,9 @@ class Court:
                 proving.take(step.name, step.says, _hurried(_without(step.by, dropped)))
             except (Refutation, StepFailed, checker.Rejected, KeyError):
                 if step.name in self.required:
+                    self.stuck = step.name
                     return False
+        self.stuck = shorter.steps[-1].name
         model = shorter.model(translation, self.seed)
         if model is None or shorter.steps[-1].name not in proving.established:
             return False
@@ -310,67 +504,10 @@ class Court:
 
     def outside(self, kept: Setting, index: int) -> str | None:
         """Where the claim fails, or makes no sense, in an example that satisfies the other hypotheses only."""
-        dropped = self.proving.hypotheses[index]
-        others = [each for i, each in enumerate(self.proving.hypotheses) if i != index]
-        touched = {name for poly in dropped.polynomials() for name in self.translation.algebra.names(poly)}
-        sizes = {symbol.name for symbol, bounds in kept.parameters.items() if bounds.integer}
-        rng = random.Random(self.seed)
-        end = time.process_time() + OUTSIDE
-        for pairs in (False, True):
-            for _ in range(1 if pairs else 3):
-                base = self.setting.sample(rng)
-                near = [s for s in base if _name(s) not in sizes and {_name(s), f"diag({_name(s)})"} & touched]
-                second = [s for s in base if _name(s) not in sizes] if pairs else []
-                for says, values in _examples(base, near, second, rng):
-                    if time.process_time() > end:
-                        return None
-                    if (found := self.fails(kept, others, values)) is not None:
-                        return f"{found} where {says}"
-        return None
-
-    def fails(
-        self, kept: Setting, others: Sequence[checker.Statement], values: Mapping[Any, Any], mend: bool = True
-    ) -> str | None:
-        translation = self.translation
-        model = complete_model(translation, values)
-        try:
-            if model is None:
-                return "an inverse in it does not exist" if self._undefined(kept, values) else None
-            broken = [other for other in others if not true_in(other, translation.algebra, model)]
-            if not broken:
-                return None if true_in(self.goal, translation.algebra, model) else "false"
-        except checker.Rejected:
-            return None
-        if mend and len(broken) == 1 and broken[0].kind == "zero" and broken[0].target.shape is None:
-            for other in self.mended(kept, values, broken[0].target):
-                if (found := self.fails(kept, others, other, mend=False)) is not None:
-                    return found
-        return None
-
-    def mended(
-        self, kept: Setting, values: Mapping[Any, Any], vanishing: checker.Polynomial
-    ) -> Iterator[Mapping[Any, Any]]:
-        """The example with one real parameter changed, so that a polynomial that is linear in it vanishes."""
-        for symbol, bounds in kept.parameters.items():
-            if bounds.integer or symbol.name not in self.translation.algebra.names(vanishing) or not values.get(symbol):
-                continue
-            here = Fraction(values[symbol])
-            found: list[Fraction] = []
-            for value in (here, 2 * here):
-                model = complete_model(self.translation, {**values, symbol: value})
-                if model is not None:
-                    found.append(self.translation.algebra.evaluate(vanishing, model)[0][0])
-            if len(found) == 2 and found[0] != found[1]:
-                value = here - here * found[0] / (found[1] - found[0])
-                if value in bounds:
-                    yield {**values, symbol: value}
-
-    def _undefined(self, kept: Setting, values: Mapping[Any, Any]) -> bool:
-        """Whether the example satisfies the other hypotheses (which mention fewer inverses)."""
-        translation = Translation(kept.parameters, kept.symmetric, kept.definitions)
-        others = [translation.statement(h.statement) for h in kept.hypotheses]
-        model = complete_model(translation, values)
-        return model is not None and all(true_in(other, translation.algebra, model) for other in others)
+        search = Outside(self.setting, kept, self.translation, self.proving.hypotheses, self.goal, index, self.seed)
+        found = search.found()
+        self.searched = search.said()
+        return found
 
     def trial(self, change: str, fate: Fate, detail: str) -> Trial:
         return Trial(self.claim.id, change, fate, detail)
@@ -427,67 +564,6 @@ def _mentioned(data: Any) -> set[str]:
     return set().union(*map(_mentioned, parts))
 
 
-def _name(symbol: Any) -> str:
-    return str(getattr(symbol, "name", symbol))
-
-
-def _examples(
-    base: Mapping[Any, Any], near: list[Any], others: list[Any], rng: random.Random
-) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    """The example with one of the symbols disturbed; with ``others``, one of these as well, in few ways."""
-    disturbed = {symbol: list(_disturbed(base[symbol], rng)) for symbol in (*near, *others)}
-    if not others:
-        for symbol in near:
-            for says, value in disturbed[symbol]:
-                yield f"{_name(symbol)} is {says}", {**base, symbol: value}
-    for one, other in product(near, others):
-        if one != other:
-            for (says, value), (also, second) in product(disturbed[one][:FEW], disturbed[other][:FEW]):
-                yield f"{_name(one)} is {says}, {_name(other)} {also}", {**base, one: value, other: second}
-
-
-FEW = 7  # of the ways to disturb, where two symbols are disturbed together
-Rows = list[list[Fraction]]
-
-
-def _disturbed(value: Any, rng: random.Random) -> Iterator[tuple[str, Any]]:
-    """A number or a matrix changed in ways that keep some of its properties and break others."""
-    if not isinstance(value, list):
-        yield "zero", Fraction(0)
-        yield "one larger", Fraction(value) + 1
-        yield "halved", Fraction(value) / 2
-        return
-    rows: Rows = [[Fraction(x) for x in row] for row in value]
-    height, width = len(rows), len(rows[0])
-
-    def merged(i: int, j: int) -> Fraction:
-        return Fraction(0) if i == 0 and height > 1 else rows[i][j] + (rows[0][j] if i == 1 else 0)
-
-    def merged_twice(i: int, j: int) -> Fraction:
-        return Fraction(0) if j == 0 and width > 1 else merged(i, j) + (merged(i, 0) if j == 1 else 0)
-
-    changes: list[tuple[str, Callable[[int, int], Fraction]]] = [
-        ("doubled", lambda i, j: 2 * rows[i][j]),
-        ("negated", lambda i, j: -rows[i][j]),
-        ("zero", lambda i, j: Fraction(0)),
-        ("halved", lambda i, j: rows[i][j] / 2),
-        ("with all columns equal", lambda i, j: rows[i][0]),
-        ("with its first row merged into the second", merged),
-        ("with its first row and column merged into the second", merged_twice),
-        ("negated in its first row", lambda i, j: -rows[i][j] if i == 0 else rows[i][j]),
-        ("negated in its first column", lambda i, j: -rows[i][j] if j == 0 else rows[i][j]),
-        # the first row added to itself and taken from the second: sums over columns stay
-        ("sheared", lambda i, j: rows[i][j] + (rows[0][j] if i == 0 else -rows[0][j] if i == 1 else 0)),
-        ("sheared from the right", lambda i, j: rows[i][j] + (rows[i][0] if j == 0 else -rows[i][0] if j == 1 else 0)),
-        ("with its first two rows swapped", lambda i, j: rows[{0: 1, 1: 0}.get(i, i) % height][j]),
-        ("with its first two columns swapped", lambda i, j: rows[i][{0: 1, 1: 0}.get(j, j) % width]),
-        ("with its first column copied from the last", lambda i, j: rows[i][-1] if j == 0 else rows[i][j]),
-    ]
-    for says, entry in changes:
-        yield says, [[entry(i, j) for j in range(width)] for i in range(height)]
-    yield "random", [[Fraction(rng.randint(-3, 3)) for _ in range(width)] for _ in range(height)]
-
-
 def try_claim(claim: Claim, seed: int = 0, every: int = 1) -> Iterator[Trial]:
     """Every one-token change of a claim and every hypothesis dropped, or every ``every``-th of these, with its fate."""
     court = Court(claim, seed)
@@ -539,6 +615,11 @@ class Tally:
             "not_killed": [{"change": t.change, "fate": str(t.fate), "detail": t.detail} for t in shown],
             "seconds": self.seconds,
         }
+
+    def record(self) -> dict[str, Any]:
+        """What is kept: without seconds, with the hash of the statement that was tried."""
+        kept = {name: value for name, value in self.json().items() if name != "seconds"}
+        return {"format": checker.FORMAT, "hash": registry.find(self.claim).hash, **kept}
 
 
 def _try(arguments: tuple[str, int, int]) -> Tally:

@@ -145,3 +145,21 @@ def shipped_certificate(claim_id: str, folder: Path = CERTIFICATES) -> Mapping[s
     except (OSError, checker.Malformed) as error:
         print(f"tightframe: ignored the certificate {path}: {error}", file=sys.stderr)
         return None
+
+
+def trial_path(claim_id: str, folder: Path = CERTIFICATES) -> Path:
+    """Where the figures of the trial of a claim's mutants are kept."""
+    return folder / "mutants" / f"{claim_id}.json"
+
+
+def shipped_trial(claim_id: str, claim_hash: str, folder: Path = CERTIFICATES) -> Mapping[str, Any] | None:
+    """What became of the mutants of a claim, as recorded; ``None`` if never, or of another statement than today's."""
+    path = trial_path(claim_id, folder)
+    try:
+        data = checker.as_mapping(checker.loads(path.read_bytes()), "trial")
+    except FileNotFoundError:
+        return None
+    except (OSError, checker.Malformed) as error:
+        print(f"tightframe: ignored the trial {path}: {error}", file=sys.stderr)
+        return None
+    return data if data.get("hash") == claim_hash else None

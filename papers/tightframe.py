@@ -17,9 +17,11 @@ from .claim import Claim, Paper
 from .dang2023.cross_entropy import LOWER_RANK
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
+from .garrod2025.depth import EXACT_RANK
 from .garrod2025.landscape import DNC_SPECTRUM, SOLUTION_DIMENSION
 from .garrod2025.losses import ODD_PAIRS
 from .garrod2025.low_rank import ONE_LAYER, THREE_CLASSES, TWO_CLASSES
+from .garrod2025.relu import EXACT as RELU_PAIRS
 from .general_target import CLAIM as GENERAL_TARGET
 from .han2022.growth import MOTION_DOMAIN, motion, motion_setting, simulate_next_order
 from .han2022.least_squares import random_classifier, rounding, snr
@@ -218,5 +220,7 @@ PAPER = Paper(
         THREE_CLASSES,
         DNC_SPECTRUM,
         SOLUTION_DIMENSION,
+        EXACT_RANK,
+        RELU_PAIRS,
     ),
 )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tightframe import papers
 from tightframe.numerics import initialisers, minimisation
 from tightframe.numerics.deep_linear import DeepLinearUFM
-from tightframe.papers import cli
+from tightframe.papers import cli, registry
 from tightframe.papers.dang2023 import balanced, deep
 from tightframe.papers.general_target import minima as any_target
 from tightframe.papers.general_target import setting as any_setting
@@ -23,6 +23,7 @@ from tightframe.theory import critical_examples, critical_values, deep_linear, g
 from tightframe.theory.critical_values import CriticalPoint, gamma, lam_H
 from tightframe.theory.derivation import Derivation, Failure, Proof, Setting, Step
 from tightframe.theory.proof.certificate import complete_model
+from tightframe.theory.proof.refuter import true_in
 from tightframe.theory.proof.rules import Star
 from tightframe.theory.proof.star import Limits
 from tightframe.theory.proof.statement import Equal
@@ -119,6 +120,25 @@ def test_wrong_frames_are_refuted(problem: Any, where: Setting, changes: dict[st
         found = replace(derivation, steps=steps).prove()
         assert isinstance(found, Failure), name
         assert (found.step, found.witness is not None) == (name, True)
+
+
+@pytest.mark.parametrize("name", ["dang2023/balanced-of", "dang2023/balanced-etf", "dang2023/imbalanced-deep"])
+def test_every_example_of_the_wider_setting_breaks_one_hypothesis_and_the_claim(name: str) -> None:
+    claim = registry.find(name)
+    translation, _ = claim.setting.translation()
+    goal = translation.statement(claim.statement)
+    hypotheses = {each.name: translation.statement(each.statement) for each in claim.setting.hypotheses}
+    broken: list[str] = []
+    for sample in claim.setting.wider:
+        model = complete_model(translation, sample(random.Random(0)))
+        if model is None:  # W W^T of an empty class has no inverse
+            broken.append("no empty class")
+            continue
+        model.check_shapes(translation.algebra)
+        broken += [name for name, each in hypotheses.items() if not true_in(each, translation.algebra, model)]
+        assert not true_in(goal, translation.algebra, model)
+    assert len(broken) == len(set(broken)) == len(claim.setting.wider)
+    assert {"gamma", "power", "minimiser", "excess", "unique eigenvalues", "optimal power"} <= set(broken)
 
 
 def test_examples_mix_all_kinds_of_directions() -> None:

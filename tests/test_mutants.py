@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 import sympy as sp
 from tightframe.papers import mutants, registry
 from tightframe.papers.mutants import Court, Fate
+from tightframe.papers.store import shipped_trial
 from tightframe.theory import growth
+from tightframe.theory.derivation import Setting
 from tightframe.theory.proof import checker
+from tightframe.theory.proof.certificate import statement_json
 from tightframe.theory.proof.mutation import Mutant, tokens
 from tightframe.theory.proof.mutation import mutants as changes
-from tightframe.theory.proof.statement import Between, Equal, Exceeds
-from tightframe.theory.symbols import C, N
+from tightframe.theory.proof.scalar_refuter import may_hold
+from tightframe.theory.proof.statement import Between, Equal, Exceeds, Increasing
+from tightframe.theory.symbols import C, N, reals
 
 IDS = [name for name, claim in registry.claims().items() if claim.derive is not None]
+# Seven true bounds of the first need completed squares of their own; the second has many coupled hypotheses.
+TOO_MANY_OPEN = ("tightframe/one-layer-collapse", "tightframe/general-target")
 TRIED = 10  # mutants a claim, about; the slow test tries all
 
 
@@ -77,6 +84,61 @@ def test_a_dropped_hypothesis_that_is_used_is_noticed() -> None:
     trials = [court.drop(index) for index in used]
     assert len(trials) == 2
     assert {trial.fate for trial in trials} == {Fate.REFUTED}
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_recorded_trials_are_of_today(name: str) -> None:
+    """No survivor, few open, each with its reason; of a claim that has changed since there is no record."""
+    claim = registry.find(name)
+    found = shipped_trial(name, claim.hash)
+    if found is None:
+        pytest.skip("no trial recorded")
+    counts = found["counts"]
+    assert counts[Fate.SURVIVED] == 0
+    few = counts[Fate.OPEN] <= mutants.OPEN_SHARE * sum(counts.values())
+    assert few != (name in TOO_MANY_OPEN)
+    assert [trial["fate"] for trial in found["not_killed"]] == [Fate.OPEN] * counts[Fate.OPEN]
+    assert all(trial["detail"] for trial in found["not_killed"])
+    assert shipped_trial(name, "another hash") is None
+
+
+def judged(court: Court, change: str) -> Fate:
+    found = changes(court.claim.statement, court.claim.setting.definitions, tuple(court.claim.setting.parameters))
+    return court.judge(next(mutant for mutant in found if mutant.change == change)).fate
+
+
+def test_weaker_inequalities_are_theorems_too() -> None:
+    court = Court(registry.find("garrod2025/dnc-suboptimal"))
+    assert judged(court, "parts 3: left: doubled") is Fate.EQUIVALENT
+    assert judged(court, "parts 2: right: 1 dropped") is Fate.EQUIVALENT
+    assert judged(court, "parts 2: right: 1 doubled") is Fate.REFUTED
+
+
+def test_a_difference_that_a_hypothesis_makes_vanish_makes_an_equivalent() -> None:
+    """tr(E F^T) is zero if C is symmetric, which nothing says; tr(E 1 b^T) is zero."""
+    court = Court(registry.find("tightframe/general-target"))
+    assert judged(court, "parts 1: left: F dropped") is Fate.REFUTED
+    algebra, established = court.translation.algebra, court.proving.established
+    error = algebra.times(established["critical in b"].target, algebra.transpose(algebra.symbol("F")))
+    twice = checker.Statement("zero", algebra.plus(established["least"].target, algebra.trace(error)))
+    court.shifted("mutant", twice, "least")
+    assert court.proving.entries[-1]["statement"] == statement_json(twice)
+
+
+def test_a_walk_leads_to_examples_that_no_sampler_drew() -> None:
+    court = Court(registry.find("garrod2025/schatten"))  # all drawn B are symmetric
+    assert judged(court, "parts 1: left: transpose of B") is Fate.REFUTED
+    court.__dict__["further"] = court.examples
+    assert judged(court, "parts 1: left: transpose of B") is Fate.OPEN
+
+
+def test_a_constant_does_not_increase() -> None:
+    x = sp.Symbol("x", positive=True)
+    where = Setting({x: reals(0, open=True)}, (), lambda rng: {x: 1})
+    translation, _ = where.translation()
+    flat, rising = (translation.statement(Increasing(each, x)) for each in (sp.log(x) - sp.log(2 * x), sp.log(x)))
+    assert not may_hold(flat, {"x": Fraction(1)})
+    assert may_hold(rising, {"x": Fraction(1)})
 
 
 def test_every_token_is_changed() -> None:

@@ -159,13 +159,21 @@ def example(rng: random.Random, at: CriticalPoint, minimal: bool) -> Values:
             y = {2: sp.Rational(3, 4), 3: sp.S.One}[depth]
             kinds[i] = Eigenvalues(y, sp.S.Zero, (1 + y ** (2 * depth)) / y ** (depth - 1))
     basis = orthonormal(rng, classes, classes)
-    columns = HADAMARD[:, 1 : classes + 1] if bias else orthonormal(rng, samples, classes)
+    tilt = sp.Rational(rng.choice((0, 3)), 4) if bias else 0
+    across, columns = _oblique(tilt, classes) if bias else (None, orthonormal(rng, samples, classes))
     (step,) = half_integers(rng, 1)
     target = samples * step * basis * sp.diag(*(e.target for e in kinds)) * columns.T
     mean, row = sp.Matrix(random_matrix(rng, classes, 1)), sp.ones(1, samples)
     given = target + mean * row if bias else target
-    centring = sp.eye(samples) - row.T * row / samples if bias else sp.eye(samples)
+    centring = sp.eye(samples) - across * row / (row * across)[0] if across is not None else sp.eye(samples)
     return Example(at, depth, samples * step**2, basis, kinds, given, target, centring).values(rng)
+
+
+def _oblique(tilt: Any, classes: int) -> tuple[sp.Matrix, sp.Matrix]:
+    """v, and orthonormal columns that are orthogonal to it: C = I - v 1^T / (1^T v) need not be symmetric."""
+    first, second, *rest = (HADAMARD[:, i] for i in range(4))
+    third = (tilt * first - second) / sp.sqrt(1 + tilt**2)
+    return first + tilt * second, sp.Matrix.hstack(*rest, third)[:, :classes]
 
 
 def _labelled(rng: random.Random, at: CriticalPoint, minimal: bool, depth: int, classes: int) -> Values:

@@ -47,7 +47,8 @@ class Setting:
 
     ``definitions`` maps abbreviations to what they stand for; the checker sees them written out.
     ``sample(rng)`` returns exact values (rationals and rows of rationals) of all free symbols that satisfy every
-    hypothesis; it serves the search for counterexamples and the model that each certificate carries.
+    hypothesis; it serves the search for counterexamples and the model that each certificate carries. ``wider`` are
+    samplers that break some hypotheses: for trials of what happens without these.
     """
 
     parameters: Mapping[sp.Symbol, Range]
@@ -55,6 +56,7 @@ class Setting:
     sample: Callable[[random.Random], Values]
     symmetric: tuple[sp.MatrixSymbol, ...] = ()
     definitions: Mapping[Any, Any] = field(default_factory=dict[Any, Any])
+    wider: tuple[Callable[[random.Random], Values], ...] = ()
 
     def translation(self) -> tuple[Translation, list[dict[str, Any]]]:
         """A fresh translation with the hypotheses in it, and their JSON."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
-from . import critical_examples, critical_values
+from . import broken_examples, critical_examples, critical_values
 from .balance import K, half_integers, rows_of
 from .critical_values import CriticalPoint, a, gamma, lam_H, lam_M
 from .derivation import Derivation, Hypothesis, Setting, Step
@@ -181,7 +181,10 @@ class Minimisers:
 
     def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
         where = critical_examples.setting(self.at, parameters, minimal=True)
-        if not self.at.labels or self.at.balanced:
+        if not self.at.labels:
+            return replace(where, wider=(lambda rng: critical_examples.example(rng, self.at, minimal=False),))
+        where = replace(where, wider=broken_examples.cases(self.at))
+        if self.at.balanced:
             return where
         sizes = Hypothesis("no empty class", Invertible(self.at.given * self.at.given.T), "diag(n_1, ..., n_K)")
         return replace(where, hypotheses=(*where.hypotheses, sizes))

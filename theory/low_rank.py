@@ -414,68 +414,89 @@ def fewer_decays() -> Exceeds:
     return Exceeds(2 * m - 1, m * sp.Integer(2) ** (2 / (L + 1)), COVERED)
 
 
-def less_cross_entropy(odd: bool) -> Exceeds:
-    """1 + (K-1) e^(-alpha) exceeds 1 + (K-2) e^(-alpha) + e^(-2 alpha); both sides times e^(2 alpha).
+@dataclass(frozen=True)
+class Better:
+    """Pairs beside neural collapse of the same scale, K = 2m and K = 2m + 1, once they have fewer decays.
 
-    Examples:
-        >>> less_cross_entropy(odd=False).left
-        (2*m - 1)*exp(alpha) + exp(2*alpha)
+    ``decays`` compares both for K = 2m, in units of (lam/2) (L+1) (alpha n^(1/2))^(2/(L+1)); for K = 2m + 1 both have
+    one more.
     """
-    size, power = 2 * m + 1 if odd else 2 * m, sp.exp(alpha)
-    return Exceeds(sp.exp(2 * alpha) + (size - 1) * power, sp.exp(2 * alpha) + (size - 2) * power + 1, COVERED)
+
+    decays: Exceeds
+
+    def less_cross_entropy(self, odd: bool) -> Exceeds:
+        """1 + (K-1) e^(-alpha) exceeds 1 + (K-2) e^(-alpha) + e^(-2 alpha); both sides times e^(2 alpha)."""
+        size, power, where = 2 * m + 1 if odd else 2 * m, sp.exp(alpha), self.decays.domain
+        return Exceeds(sp.exp(2 * alpha) + (size - 1) * power, sp.exp(2 * alpha) + (size - 2) * power + 1, where)
+
+    def less_loss(self, odd: bool) -> Exceeds:
+        """f of neural collapse exceeds f of pairs, at one scale: exp of K/(2m) times the difference exceeds 1.
+
+        Both sides times e^(2 alpha).
+
+        The columns of pairs are 2m of K.
+        """
+        both = self.less_cross_entropy(odd)
+        gain = self._unit(odd) * (self.decays.left - self.decays.right)
+        return Exceeds(both.left * sp.exp(lam * gain), both.right, self.decays.domain)
+
+    @staticmethod
+    def _unit(odd: bool) -> sp.Expr:
+        """What the decays are measured in, times K/(2m) / lam."""
+        share = 2 * m / (2 * m + 1) if odd else sp.S.One
+        return (L + 1) * (alpha**2 * n) ** (1 / (L + 1)) / (2 * share)
+
+    @property
+    def conclusions(self) -> dict[str, Exceeds]:
+        found = {"decays": self.decays}
+        for odd, size in ((False, "even"), (True, "odd")):
+            found |= {
+                f"cross-entropy, {size} K": self.less_cross_entropy(odd),
+                f"loss, {size} K": self.less_loss(odd),
+            }
+        return found
+
+    def steps(self, because: str) -> list[Step]:
+        where = self.decays.domain
+        found = [Step("decays", self.decays, because, Box())]
+        for odd in (False, True):
+            size = "odd" if odd else "even"
+            goal, start = self.less_loss(odd), self.less_cross_entropy(odd)
+            rises = Exceeds(sp.expand(sp.diff(start.left - start.right, alpha)), sp.S.Zero, where)
+            slope = Exceeds(sp.diff(goal.left, lam), sp.S.Zero, where)
+            factor = goal.left * self._unit(odd) * m
+            found += [
+                Step(f"slope of the cross-entropy, {size} K", rises, "It is e^alpha.", Box()),
+                Step(
+                    f"cross-entropy, {size} K",
+                    start,
+                    "Equal at alpha = 0, and the difference grows.",
+                    MeanValue(alpha, f"slope of the cross-entropy, {size} K"),
+                ),
+                Step(f"slope, {size} K", slope, "The decay terms grow with lam.", Box(factor)),
+                Step(
+                    f"loss, {size} K",
+                    goal,
+                    "It holds without decay, and the difference grows with lam.",
+                    MeanValue(lam, f"slope, {size} K", f"cross-entropy, {size} K"),
+                ),
+            ]
+        return found
 
 
-def less_loss(odd: bool) -> Exceeds:
-    """f of neural collapse exceeds f of pairs, at one scale: exp of K/(2m) times the difference exceeds 1.
-
-    Both sides times e^(2 alpha).
-
-    The columns of pairs are 2m of K.
-    """
-    both = less_cross_entropy(odd)
-    return Exceeds(both.left * sp.exp(lam * _gain(odd)), both.right, COVERED)
-
-
-def _unit(odd: bool) -> sp.Expr:
-    """What the decays are measured in, times K/(2m) / lam."""
-    share = 2 * m / (2 * m + 1) if odd else sp.S.One
-    return (L + 1) * (alpha**2 * n) ** (1 / (L + 1)) / (2 * share)
-
-
-def _gain(odd: bool) -> sp.Expr:
-    decays = fewer_decays()
-    return _unit(odd) * (decays.left - decays.right)
+def better_pairs() -> Better:
+    """In the linear model."""
+    return Better(fewer_decays())
 
 
 def suboptimal_statement() -> AllOf:
-    return AllOf((fewer_decays(), *(part(odd) for odd in (False, True) for part in (less_cross_entropy, less_loss))))
+    return AllOf(tuple(better_pairs().conclusions.values()))
 
 
 def suboptimal(where: Setting) -> Derivation:
     """Pairs beat neural collapse of the same scale, whatever the scale, the decay and n."""
-    steps = [Step("decays", fewer_decays(), "2^(2/(L+1)) < 2 - 1/m; cut into boxes, infinity included.", Box())]
-    for odd in (False, True):
-        size = "odd" if odd else "even"
-        goal, start = less_loss(odd), less_cross_entropy(odd)
-        rises = Exceeds(sp.expand(sp.diff(start.left - start.right, alpha)), sp.S.Zero, COVERED)
-        slope = Exceeds(sp.diff(goal.left, lam), sp.S.Zero, COVERED)
-        factor = goal.left * _unit(odd) * m
-        steps += [
-            Step(f"slope of the cross-entropy, {size} K", rises, "It is e^alpha.", Box()),
-            Step(
-                f"cross-entropy, {size} K",
-                start,
-                "Equal at alpha = 0, and the difference grows.",
-                MeanValue(alpha, f"slope of the cross-entropy, {size} K"),
-            ),
-            Step(f"slope, {size} K", slope, "The decay terms grow with lam.", Box(factor)),
-            Step(
-                f"loss, {size} K",
-                goal,
-                "It holds without decay, and the difference grows with lam.",
-                MeanValue(lam, f"slope, {size} K", f"cross-entropy, {size} K"),
-            ),
-        ]
-    names = ("decays", *(f"{part}, {size} K" for size in ("even", "odd") for part in ("cross-entropy", "loss")))
+    better = better_pairs()
+    steps = better.steps("2^(2/(L+1)) < 2 - 1/m; cut into boxes, infinity included.")
+    names = tuple(better.conclusions)
     steps.append(Step("together", suboptimal_statement(), "The parts.", Conjunction(names)))
     return Derivation("Pairs beat neural collapse of the same scale", where, tuple(steps))

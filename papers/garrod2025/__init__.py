@@ -1,7 +1,7 @@
 """Garrod & Keating 2025: neural collapse under cross-entropy, in deep linear models that prefer low rank."""
 
 from ..claim import Paper
-from . import alignment, landscape, losses, low_rank
+from . import alignment, depth, imbalance, landscape, losses, low_rank, relu
 
 BIBTEX = r"""@inproceedings{garrod2025,
   author        = {Garrod, Connall and Keating, Jonathan P.},
@@ -17,5 +17,13 @@ PAPER = Paper(
     "garrod2025",
     "The Persistence of Neural Collapse Despite Low-Rank Bias",
     BIBTEX,
-    (*alignment.CLAIMS, *losses.CLAIMS, *low_rank.CLAIMS, *landscape.CLAIMS),
+    (
+        *alignment.CLAIMS,
+        *losses.CLAIMS,
+        *low_rank.CLAIMS,
+        *landscape.CLAIMS,
+        *depth.CLAIMS,
+        *relu.CLAIMS,
+        *imbalance.CLAIMS,
+    ),
 )

@@ -41,6 +41,8 @@ def _may_hold(statement: Statement, calculus: Calculus, parameters: Point) -> bo
     if statement.kind == "vanishes":
         return not any(_sign(calculus, tree, point) for point in points)
     if statement.kind == "increasing":
+        if not calculus.quotient(("D", tree, name))[0]:
+            return False  # constant
         return not any(_sign(calculus, ("D", tree, name), point) == -1 for point in points)
     if statement.kind == "tends":
         return _vanishes_at_infinity(calculus, tree, parameters)

@@ -1,0 +1,346 @@
+"""Growing depth in garrod2025: when all singular values of the optimal logits vanish, and all but few."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from ...theory import depth, one_layer_collapse
+from ...theory.symbols import integers, reals
+from ..claim import Claim
+from ..domain import Domain, Parameter
+from ..drawing import CIRCLE, STYLE, colours
+from ..evidence import Comparison, Kind, Verdict
+from ..experiments import Experiment, Numbers, Progress
+from ..prediction import Input, Prediction, Values, echo
+from .alignment import POSITIVE, SCHATTEN, SIZE, VERSION, model_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+NONNEGATIVE = reals(0)
+SHARED = (
+    Parameter(depth.K, integers(2), "number of classes", sampled_to=5),
+    Parameter(depth.L, integers(1), "number of weight layers L", sampled_to=6),
+)
+COMMON = (
+    Parameter(depth.q, integers(1), "rank of M"),
+    Parameter(depth.r, integers(1), "rank of Z"),
+    Parameter(depth.k, integers(0), "L - 1, in the first part"),
+    *(
+        Parameter(symbol, POSITIVE, says)
+        for symbol, says in (
+            (depth.eta, "root of the largest class size"),
+            (depth.c, "lam (L+1)"),
+            (depth.ell, "log K"),
+            (depth.s, "singular value of every factor"),
+            (depth.z, "largest singular value of Z"),
+            (depth.epsilon, "one over the size of the class of a gap"),
+            (depth.mu, "least gap of M"),
+            (depth.m, "largest singular value of the logits of M"),
+            (depth.rho, "(2 m^2 / (mu^2 times the least class size))^(1/(L+1))"),
+            (depth.total, "sum of sigma^(2/(L+1)) over the singular values of Z"),
+            (depth.first, "the largest of its terms"),
+            (depth.later, "the (q+1)-th of its terms"),
+            (depth.rest, "the other terms of a softmax, over that of the right class"),
+            (depth.wrong, "(K-1) e^(-mu t), of M at the scale t"),
+        )
+    ),
+    *(
+        Parameter(symbol, NONNEGATIVE, says)
+        for symbol, says in (
+            (depth.gap, "a gap of Z"),
+            (depth.own, "cross-entropy of Z"),
+            (depth.other, "cross-entropy of M; a gap"),
+            (depth.up, "minus a gap that is not positive"),
+        )
+    ),
+)
+balanced = depth.Sizes(balanced=True)
+case = depth.Depth((depth.Vanishing(balanced), depth.Remaining(balanced)))
+DEPTH_DOMAIN = Domain((*SHARED, SIZE, *COMMON))
+depth_setting = case.setting(DEPTH_DOMAIN.ranges)
+
+floor = depth.Depth((depth.Floor(balanced),))
+FLOOR_DOMAIN = Domain(
+    (
+        Parameter(depth.K, integers(2), "number of classes", sampled_to=5),
+        Parameter(depth.L, integers(2), "number of weight layers L", sampled_to=5),
+        SIZE,
+        Parameter(depth.q, integers(1), "rank of M"),
+        *(
+            Parameter(symbol, POSITIVE, says)
+            for symbol, says in (
+                (depth.lam, "decay of every factor"),
+                (depth.s, "singular value of every factor"),
+                (depth.gamma, "minus the entry of the gradient"),
+                (depth.theta, "squared norm of the gradient"),
+                (depth.tau, "(t m)^(2/(L+1)) of M at a scale t"),
+                (depth.total, "sum of sigma^(2/(L+1)) over the singular values of Z"),
+            )
+        ),
+    )
+)
+floor_setting = floor.setting(FLOOR_DOMAIN.ranges)
+
+
+# ---- simulation
+def minimum(counts: tuple[int, ...], layers: int, decay: float, seed: int, starts: int = 6) -> Any:
+    """The structure that a search finds, with the objective of zero beside its own."""
+    from ...numerics import low_rank
+    from ...numerics.deep_linear import DeepLinearUFM
+
+    model = DeepLinearUFM(counts, len(counts), layers, decay, loss="ce")
+    return low_rank.search(model, seed, widths=(len(counts),), starts=starts, iterations=400)
+
+
+def circle_constants(classes: int) -> tuple[float, float]:
+    """The least gap and the largest singular value of K points on a circle, one sample a class."""
+    import math
+
+    return 1 - math.cos(2 * math.pi / classes), classes / 2
+
+
+def bound_on_third(classes: int, layers: int) -> float:
+    """kappa^((L+1)/2) (2/3)^((L+1)/2): of sigma_3 / sigma_1 at a minimum, balanced classes, M a circle."""
+    gap, largest = circle_constants(classes)
+    return float(2**0.5 * largest / gap * (2 / 3) ** ((layers + 1) / 2))
+
+
+def simulate_depth(values: Mapping[str, Any], seed: int) -> Comparison:
+    """Random factors are no better than zero in the first regime; a frame Z, all of whose values are equal, than M."""
+    import math
+
+    import torch
+
+    from ...numerics.frames import partial_isometry
+    from .alignment import balanced_factors
+
+    classes, per_class = 3 + seed % 2, 1 + values["n"] % 3
+    layers = values["L"] + (4 if classes == 4 else 0)
+    generator = torch.Generator().manual_seed(seed)
+
+    def loss(logits: Any, decay: float) -> float:
+        model = model_of(classes, per_class, classes, layers, decay)
+        return float(model.objective(balanced_factors(logits, per_class, classes, layers, seed)))
+
+    logits = torch.randn(classes, classes, dtype=torch.float64, generator=generator) * values["z"]
+    strong = loss(logits, 2 * math.log(classes) / (layers + 1) * (1 + values["epsilon"]))
+    frame = partial_isometry(classes, classes, seed) * min(values["z"], 20.0)
+    largest = float((frame.diagonal() - frame).max().clamp(min=0))
+    angles = 2 * torch.pi * torch.arange(classes, dtype=torch.float64) / classes
+    circle = torch.cos(angles[:, None] - angles)
+    decay = 0.1 / (1 + values["mu"]) / (layers + 1)
+    other = loss(circle * (largest / circle_constants(classes)[0]), decay) if largest > 0 else math.log(classes)
+    return Comparison([strong, loss(frame, decay)], [math.log(classes), other], 1e-9)
+
+
+def simulate_floor(values: Mapping[str, Any], seed: int) -> Comparison:
+    """At critical points where descent ends, every singular value that lives is above the floor."""
+    from ...numerics import initialisers, low_rank
+    from ...numerics.minimisation import minimise
+
+    classes, layers, per_class = min(values["K"], 3), min(values["L"], 3), min(values["n"], 2)
+    decay = 0.02 / (1 + values["lambda"]) / (layers + 1)
+    model = model_of(classes, per_class, classes, layers, decay)
+    found = minimise(model, initialisers.orthogonal(model, seed, 1.0, collapsed=True), tolerance=1e-7, iterations=400)
+    sizes = low_rank.sample_values(model, low_rank.logits(model, found.value))
+    alive = sizes[(sizes > 1e-6 * sizes[..., :1]) & (sizes > 1e-6)].tolist()
+    least = (decay**2 * classes * per_class / 2) ** ((layers + 1) / (2 * (layers - 1)))
+    return Comparison(alive or [least], [least] * max(1, len(alive)), 1e-9, converged=found.converged)
+
+
+# ---- prediction
+def exact_bound(classes: int, layers: int, per_class: int, decay: Fraction) -> tuple[float, float]:
+    """Logarithms of both sides of the condition: the bound of three singular values, and the floor."""
+    import math
+
+    gap, largest = circle_constants(classes)
+    scale = math.log(2 * (classes - 1) / float(decay)) / gap
+    tau = (max(scale, 0.0) * largest * per_class**0.5) ** (2 / (layers + 1))
+    above = (layers - 1) * math.log((2 * tau + 1 / (layers + 1)) / 3)
+    return above, math.log(float(decay) ** 2 * classes * per_class / 2)
+
+
+def predict_depth(values: Values, digits: int | None) -> dict[str, Any]:
+    import math
+
+    classes, layers, decay = values["K"], values["L"], values["lam"]
+    if classes < 3:
+        raise ValueError("K (number of classes): expected at least 3, of which the least rank is 2")
+    above, below = exact_bound(classes, layers, values["n"], decay)
+    return {
+        "only_zero": float(decay) * (layers + 1) >= 2 * math.log(classes),
+        "third_over_first": min(1.0, bound_on_third(classes, layers)),
+        "floor": math.exp(below * (layers + 1) / (2 * (layers - 1))) if layers > 1 else 0.0,
+        "rank_at_most_2": layers > 1 and above < below,
+    }
+
+
+INPUTS = (
+    Input("K", integers(2), "number of classes"),
+    Input("L", integers(1), "number of weight layers"),
+    Input("n", integers(1), "samples a class", default=1),
+    Input("lam", POSITIVE, "decay of every factor"),
+)
+
+CLAIMS = (
+    Claim(
+        "garrod2025/global-rank-decay",
+        "In deep models the optimal logits vanish if lam L is large; else all but q of their singular values do",
+        Kind.LOWER,
+        case.statement,
+        depth_setting,
+        DEPTH_DOMAIN,
+        lambda: depth.theorem(case, depth_setting),
+        simulate_depth,
+        Verdict.PROVED,
+        version=VERSION,
+        locator="Theorem 3",
+        notes="(i) If lam (L+1) >= 2 log K, zero is the only minimum: the singular values do not just go to "
+        "zero. Each s > 0 adds s^2 (b - 2 eta s^(L-1) / N) / 2 > 0 to a bound of f(Z) - f(0) from below, "
+        "and s <= 1 as the decay alone must not exceed log K. (ii) M at the scale of equal gaps has no "
+        "more cross-entropy, so that a minimum Z has sum_i s_i^2 <= q kappa s_1^2, and its (q+1)-th "
+        "singular value is at most R (q/(q+1))^((L+1)/2) times the first, R^2 = kappa^(L+1) = 2 m^2 / "
+        "(mu^2 n): at every L and lam, with q = 2 from K = 3 on. It is below the paper's "
+        "((q+1)/(q+2))^((L+1)/2) as soon as ((q+1)^2 / (q (q+2)))^(L+1) > R^2. Z is diagonally superior if "
+        "N (g + lam (L+1) q (t m)^(2/(L+1)) / 2) <= 13/20 at some scale t of M, g = (K-1) e^(-mu t): a "
+        "column that is not has cross-entropy log 2 at least. At fixed t that is so for large L if lam = "
+        "o(1/L).",
+        lemmas=(*SCHATTEN, one_layer_collapse.LEMMA),
+        predict=Prediction(INPUTS, predict_depth),
+    ),
+)
+
+EXACT_RANK = Claim(
+    "tightframe/exact-rank",
+    "A singular value of critical logits is zero or above a floor, so that the optimal rank is at most q exactly",
+    Kind.LOWER,
+    floor.statement,
+    floor_setting,
+    FLOOR_DOMAIN,
+    lambda: depth.theorem(floor, floor_setting),
+    simulate_floor,
+    Verdict.PROVED,
+    sharpens="garrod2025/global-rank-decay",
+    notes="The floor is sigma >= (lam^2 N / 2)^((L+1)/(2(L-1))), at every critical point, L >= 2. q + 1 singular "
+    "values of a minimum above it would have a sum of sigma^(2/(L+1)) beyond what M allows, once (q + 1)(L "
+    "+ 1) to the power L - 1 times lam^2 N / 2 exceeds (q tau (L+1) + 1)^(L-1), with tau = (t m)^(2/(L+1)) "
+    "and (K-1) e^(-mu t) = lam/2. So the singular values beyond q that garrod2025/global-rank-decay calls "
+    "exponentially small are zero for large L, unless lam itself falls as fast as (q/(q+1))^(L/2) times "
+    "powers of L.",
+    lemmas=SCHATTEN,
+    predict=Prediction(INPUTS, predict_depth),
+)
+
+
+# ---- the experiment
+MOST_CLASSES, MOST_DEPTH, MOST_RUNS = 20, 30, 5000
+
+
+def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
+    """Minima that a search finds for every L, with lam = strong/(L+1) and with lam = weak/(L+1)^2."""
+    if values["K"] < 3 or values["K"] > MOST_CLASSES:
+        raise ValueError(f"K: expected from 3 to {MOST_CLASSES}, got {values['K']}")
+    if max(values["L"]) > MOST_DEPTH:
+        raise ValueError(f"L: expected at most {MOST_DEPTH}, got {max(values['L'])}")
+    if values["starts"] > MOST_RUNS:
+        raise ValueError(f"expected at most {MOST_RUNS} starts, got {values['starts']}")
+    rows: list[dict[str, Any]] = []
+    for layers in sorted(set(values["L"])):
+        decays = {"strong": values["strong"] / (layers + 1), "weak": values["weak"] / (layers + 1) ** 2}
+        for regime, decay in decays.items():
+            rows.append({"L": layers, "regime": regime, **_row(values, layers, decay, seed)})
+        progress(f"L = {layers}")
+    lost = sum(not row["certain"] for row in rows)
+    reason = {"reason": f"{lost} of {len(rows)} searches did not converge; they are marked"} if lost else {}
+    return {"inputs": echo(values), "converged": not lost, **reason, "rows": rows}
+
+
+def _row(values: Values, layers: int, decay: Fraction, seed: int) -> dict[str, Any]:
+    classes, per_class = values["K"], values["n"]
+    found = minimum((per_class,) * classes, layers, float(decay), seed + layers, values["starts"])
+    predicted = predict_depth({"K": classes, "L": layers, "n": per_class, "lam": decay}, None)
+    return {
+        "lam": float(decay),
+        "loss": float(found.stats.loss),
+        "rank": int(found.value.rank),
+        "singular_values": found.value.singular_values.tolist(),
+        "hits": int(found.value.hits),
+        "certain": found.converged,
+        "superior": _superior(found.value.logits),
+        **predicted,
+    }
+
+
+def _superior(logits: Any) -> bool:
+    gaps = logits.diagonal().unsqueeze(0) - logits
+    gaps.fill_diagonal_(float("inf"))
+    return bool((gaps > 0).all())
+
+
+def summary(numbers: Numbers) -> list[str]:
+    """A line for every L and regime."""
+    inputs = numbers["inputs"]
+    lines = [
+        f"cross-entropy, deep linear, K = {inputs['K']}, n = {inputs['n']}; {inputs['starts']} starts each",
+        " L  regime  lam        loss       rank  superior  sigma_2/sigma_1  sigma_3/sigma_1  bound     proved",
+    ]
+    for row in numbers["rows"]:
+        sizes = row["singular_values"]
+        ratios = [size / sizes[0] if row["rank"] else 0.0 for size in sizes[1:3]]
+        proved = "zero" if row["only_zero"] else "rank <= 2" if row["rank_at_most_2"] else "-"
+        lines.append(
+            f"{row['L']:>2}  {row['regime']:<6}  {row['lam']:<9.5g}  {row['loss']:.7f}  {row['rank']:>4}"
+            f"{' ' if row['certain'] else '?'} {'yes' if row['superior'] else '-':<8}  {ratios[0]:<15.3g}  "
+            f"{ratios[1]:<15.3g}  {row['third_over_first']:<8.3g}  {proved}"
+        )
+    return [*lines, "? the search did not converge; bound: of sigma_3/sigma_1, proved for minima"]
+
+
+def figure(numbers: Numbers) -> Figure:
+    """Normalised singular values against L, beside the bound of the third."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    rows = [row for row in numbers["rows"] if row["regime"] == "weak" and row["certain"]]
+    with mpl.rc_context(dict(STYLE)):
+        drawn = Figure(figsize=(3.6, 2.7), layout="constrained")
+        panel = drawn.subplots()
+        depths = [row["L"] for row in rows]
+        for i, colour in enumerate(colours(min(4, numbers["inputs"]["K"] - 1))):
+            sizes = [row["singular_values"][i] / row["singular_values"][0] if row["rank"] else 0.0 for row in rows]
+            panel.plot(
+                depths,
+                [max(size, 1e-12) for size in sizes],
+                color=colour,
+                label=rf"$\sigma_{i + 1}/\sigma_1$",
+                **CIRCLE,
+            )
+        panel.plot(
+            depths, [row["third_over_first"] for row in rows], color="0.4", label=r"bound of $\sigma_3/\sigma_1$"
+        )
+        panel.set_yscale("log")
+        panel.set_xlabel("$L$")
+        panel.legend()
+    return drawn
+
+
+EXPERIMENT = Experiment(
+    "garrod2025-depth",
+    "Singular values of the minima that a search finds as L grows (garrod2025, theorem 3)",
+    (
+        Input("K", integers(2), "number of classes", default=5),
+        Input("L", integers(1), "numbers of weight matrices", many=True, default="1,2,3,4,5,6,7,8"),
+        Input("n", integers(1), "samples per class", default=1),
+        Input("strong", POSITIVE, "lam (L+1) in the first regime", default="3.3"),
+        Input("weak", POSITIVE, "lam (L+1)^2 in the second regime", default="0.3"),
+        Input("starts", integers(2), "starts of each search", default=8),
+    ),
+    lambda values: len(set(values["L"])),
+    run,
+    summary,
+    figure,
+    lambda numbers: any(row["certain"] and row["regime"] == "weak" for row in numbers["rows"]),
+)

@@ -1,0 +1,250 @@
+"""Exact examples of all hypotheses but one about global minima of deep linear models.
+
+In a rational orthonormal basis every matrix of `critical_values` is diagonal, and every hypothesis an equation between
+numbers of one direction, or of all; sums of four squares make the factors rational (Lagrange). What an example breaks
+and what it keeps is evaluated wherever it is used.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sympy as sp
+
+from .balance import K, N, rows_of
+from .critical_examples import HADAMARD, four_squares
+from .critical_values import CriticalPoint, a, d, decay, decay_opt, gamma, lam_H, lam_M, product, z
+from .proof.certificate import Values
+from .scalar_problem import M, x
+from .symbols import n
+
+DEPTH = 2
+REST = sp.Rational(1, 2)  # the root of X_opt in directions in which nothing is broken
+
+
+@dataclass(frozen=True)
+class Direction:
+    """theta; eigenvalues of X, Q, W W^T/(N lam_H), and of the same three at X_opt; of Z Z^T and P."""
+
+    scatter: Any
+    root: Any
+    power: Any
+    square: Any
+    best: Any
+    best_power: Any
+    best_square: Any
+    excess: Any = None
+    settled: Any = sp.S.One
+
+    @classmethod
+    def at(cls, scatter: Any, root: Any, best: Any) -> Direction:
+        return cls(scatter, root, root**DEPTH, root**DEPTH, best, best**DEPTH, best**DEPTH)
+
+
+def spread(values: list[Any], columns: int) -> sp.Matrix:
+    """F with F F^T = diag(values)."""
+    found = sp.zeros(len(values), columns)
+    for i, value in enumerate(values):
+        for j, root in enumerate(four_squares(sp.Rational(value))):
+            found[i, 4 * i + j] = root
+    return found
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An example: directions in a basis, the labels or targets Y, T, gamma, and what does not follow from these."""
+
+    at: CriticalPoint
+    directions: list[Direction]
+    basis: sp.Matrix
+    given: sp.Matrix
+    target: sp.Matrix
+    unit: Any
+    root: Any
+    ridge: Any = sp.S.One
+    measure: Any = sp.S.One  # Lambda over gamma^M / (N lam_H)
+    projection: sp.Matrix | None = None
+    longer: bool = False  # the features beside W_opt, so that f is as large as at the point
+
+    def values(self) -> Values:
+        at, of, U = self.at, self.directions, self.basis
+        classes, samples = self.given.shape
+        wide, unit, ridge = 4 * classes + 4, self.unit, self.ridge
+        scatters = [each.scatter for each in of]
+
+        def function(name: str) -> sp.Matrix:
+            return U * sp.diag(*(getattr(each, name) for each in of)) * U.T
+
+        layer = [each.root * unit for each in of]  # lam_M = 1
+        top = spread(layer, wide)
+        squares = [ridge * each.square for each in of]
+        inverse = sp.diag(*(1 / value if value else 0 for value in layer))
+        upper, lower = U * top, top.T * inverse * spread(squares, wide)
+        weights, optimal = upper * lower, U * spread([ridge * each.best_square for each in of], wide)
+        centre = sp.eye(classes) - sp.ones(classes, classes) / classes
+        own = self.given - sp.ones(classes, samples) / classes if at.bias else self.given
+        features, best = (
+            w.T * (w * w.T + ridge * sp.eye(classes)).inv() * t for w, t in ((weights, own), (optimal, self.target))
+        )
+        excess = [
+            theta * (1 / (1 + each.power) - 1 / (1 + each.best_power)) + DEPTH * unit * (each.root - each.best)
+            if each.excess is None
+            else each.excess
+            for theta, each in zip(scatters, of, strict=True)
+        ]
+        lam = ridge / samples
+        if self.longer:
+            for j, root in enumerate(four_squares(sp.Rational(sum(excess) / lam))):
+                best[4 * classes + j, 0] += root
+        factor = spread(excess, wide)
+        ratio = [(e.root - e.best) * e.settled / s if s else sp.S.Zero for e, s in zip(of, excess, strict=True)]
+        slope = [(e.power - e.best_power) / (e.root - e.best) if e.root != e.best else sp.S.One for e in of]
+        matrices: dict[Any, sp.Matrix] = {
+            at.layers[0]: upper,
+            at.layers[1]: lower,
+            at.features: features,
+            at.given: self.given,
+            at.target: self.target,
+            at.power: function("power"),
+            at.optimal[0]: optimal,
+            at.optimal[1]: best,
+            at.free: sp.ones(classes, 1) / classes if at.bias else sp.zeros(classes, samples),
+            at.projection: centre if self.projection is None else self.projection,
+            at.roots: function("best"),
+            at.powers: function("best_power"),
+            at.excess: U * factor,
+            at.quotient: factor.T * sp.diag(*ratio) * U.T,
+            sp.MatrixSymbol("G", K, K): U * sp.diag(*slope) * U.T,
+            sp.MatrixSymbol("P", K, K): function("settled"),
+        }
+        values: dict[Any, Any] = {M: DEPTH, K: classes, N: samples, a: wide, d: wide, z: wide}
+        values |= {n: sp.Rational(samples, classes), gamma: unit, lam_M: sp.S.One, lam_H: lam, x: self.root}
+        values |= {product: self.measure * unit**DEPTH / ridge}
+        values |= {decay: DEPTH * unit * sum(e.root for e in of), decay_opt: DEPTH * unit * sum(e.best for e in of)}
+        return values | {
+            name: rows_of(matrix) for name, matrix in matrices.items() if isinstance(name, sp.MatrixSymbol)
+        }
+
+
+def minimum(at: CriticalPoint, root: Any, best: Any, slope: Any, apart: int = 1) -> Broken:
+    """X has the given eigenvalue in ``apart`` directions, X_opt another; in those g_b has the given slope b."""
+    if at.bias:
+        basis = sp.Matrix(HADAMARD)
+        given = sp.eye(4)
+        target = given - sp.ones(4, 4) / 4
+        scatters = [sp.S.Zero, *[sp.Rational(1, 4)] * 3]
+    else:
+        counts = (2, 2) if at.balanced else (3, 1)
+        basis = sp.eye(2)
+        given = target = sp.Matrix(2, 4, lambda i, j: int((j < counts[0]) == (i == 0)))
+        scatters = [sp.Rational(count, 4) for count in counts]
+    first, rest = next(i for i, theta in enumerate(scatters) if theta), best if at.balanced else REST
+    directions = [
+        Direction.at(
+            theta, *(sp.S.Zero, sp.S.Zero) if not theta else (root, best) if i < first + apart else (rest, rest)
+        )
+        for i, theta in enumerate(scatters)
+    ]
+    return Broken(at, directions, basis, given, target, slope * scatters[first] / DEPTH, best)
+
+
+def _first(example: Broken, **changes: Any) -> Broken:
+    """The example with other numbers in the first direction with targets."""
+    at = next(i for i, each in enumerate(example.directions) if each.scatter)
+    found = [replace(each, **changes) if i == at else each for i, each in enumerate(example.directions)]
+    return replace(example, directions=found)
+
+
+# b = 4/25 is the slope at which 2 minimises g_b; 3 does not. At b = 3/10, g_b(1) = g_b(2).
+def off_minimum(at: CriticalPoint) -> Broken:
+    return minimum(at, sp.Integer(3), sp.Integer(2), sp.Rational(4, 25))
+
+
+def two_roots(at: CriticalPoint) -> Broken:
+    return minimum(at, sp.Integer(2), sp.S.One, sp.Rational(3, 10))
+
+
+def other_power(at: CriticalPoint) -> Broken:
+    """Squared singular values of W of other sizes, with the same sum of theta/(1 + w)."""
+    example = minimum(at, sp.S.One, sp.S.One, sp.Rational(1, 2))
+    alive = [i for i, each in enumerate(example.directions) if each.scatter]
+    found = list(example.directions)
+    for i, step in zip(alive, (sp.Rational(1, 32), -sp.Rational(1, 32)), strict=False):
+        resolvent = 1 / (1 + found[i].power) + step / found[i].scatter
+        found[i] = replace(found[i], square=1 / resolvent - 1)
+    return replace(example, directions=found)
+
+
+def other_measure(at: CriticalPoint) -> Broken:
+    """gamma^M = 4 N lam_H Lambda."""
+    example = minimum(at, sp.S.One, sp.S.One, sp.Rational(1, 2))
+    found = [replace(each, square=4 * each.square, best_square=4 * each.best_square) for each in example.directions]
+    return replace(example, directions=found, measure=sp.Rational(1, 4))
+
+
+def other_optimal_power(at: CriticalPoint) -> Broken:
+    """W_opt for which f is as large as at a point that is no minimum."""
+    example = off_minimum(at)
+    own = next(each for each in example.directions if each.scatter)
+    resolvent = 1 / (1 + own.power) + DEPTH * example.unit * (own.root - own.best) / own.scatter
+    return _first(example, best_square=1 / resolvent - 1)
+
+
+def other_excess(at: CriticalPoint) -> Broken:
+    return _first(two_roots(at), excess=sp.S.One)
+
+
+def other_classes(at: CriticalPoint) -> Broken:
+    """Twice the labels, or, with a bias, twice the centred ones."""
+    example = minimum(at, sp.S.One, sp.S.One, sp.Rational(1, 2))
+    centre = sp.ones(4, 4) / 4 if at.bias else 0 * example.given
+    given = 2 * (example.given - centre) + centre
+    found = [replace(each, scatter=4 * each.scatter) for each in example.directions]
+    return replace(example, directions=found, given=given, target=given - centre)
+
+
+def other_target(at: CriticalPoint) -> Broken:
+    """T twice what it should be, with the same f at the two points."""
+    example = minimum(at, sp.Integer(2), sp.S.One, sp.S.One, apart=3)
+    found = [replace(each, scatter=4 * each.scatter) for each in example.directions]
+    unit = sp.Rational(9, 5) * sp.Rational(1, 4) / DEPTH
+    return replace(example, directions=found, target=2 * example.target, unit=unit)
+
+
+def other_frame(at: CriticalPoint) -> Broken:
+    """A projection that is none: twice as long in one direction."""
+    example = minimum(at, sp.S.One, sp.S.One, sp.Rational(1, 2))
+    found = [Direction.at(e.scatter, e.root, e.best) for e in example.directions]
+    last = replace(found[-1], root=2, best=2, power=2, best_power=2, square=2, best_square=2)
+    U = example.basis
+    projection = U * sp.diag(0, 1, 1, 2) * U.T
+    return replace(example, directions=[*found[:-1], last], projection=projection)
+
+
+def empty_class(at: CriticalPoint) -> Broken:
+    example = minimum(at, sp.S.One, sp.S.One, sp.Rational(1, 2))
+    given = sp.Matrix([[1] * 4, [0] * 4])
+    found = [Direction.at(sp.S.One, sp.S.One, sp.S.One), Direction.at(sp.S.Zero, sp.S.Zero, sp.S.Zero)]
+    return replace(example, directions=found, given=given, target=given)
+
+
+def cases(at: CriticalPoint) -> tuple[Callable[[random.Random], Values], ...]:
+    """Samplers, of one example each."""
+    found = [off_minimum, two_roots, other_power, other_measure, other_optimal_power, other_excess]
+    if at.balanced:
+        found.append(other_classes)
+    elif at.labels:
+        found.append(empty_class)
+    if at.bias:
+        found += [other_target, other_frame]
+    return (_sampler(lambda at: replace(off_minimum(at), longer=True), at), *(_sampler(make, at) for make in found))
+
+
+def _sampler(make: Callable[[CriticalPoint], Broken], at: CriticalPoint) -> Callable[[random.Random], Values]:
+    def sample(_: random.Random) -> Values:
+        return make(at).values()
+
+    return sample

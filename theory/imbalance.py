@@ -1,0 +1,154 @@
+"""Classes of several sizes: lower rank wins in deep models, also against the simplex-encoded labels.
+
+Logits X Y of N samples have the singular values of X (Y Y^T)^(1/2), with the class sizes on the diagonal of Y Y^T, from
+nu to eta^2. Cross-entropy is a mean of terms that fall as the gaps of their column grow, whatever their weights. So
+rank superiority (`minimal_rank`) holds with the singular values of X Y and M Y; the least positive one of X Y is at
+least that of X times nu^(1/2), the largest of M Y at most that of M times eta. (Garrod and Keating 2025, appendix.)
+
+The simplex-encoded labels S Y, S = I - 1 1^T / K, to which minimisers of one layer tend as the decay vanishes, have
+gaps 1, rank K - 1 and singular values from nu^(1/2) on.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+from sympy.matrices.expressions.matexpr import MatrixExpr
+
+from . import depth, minimal_rank
+from .balance import half_integers, rows_of
+from .depth import K, L, eta, least_size
+from .derivation import Derivation, Hypothesis, Setting, Step
+from .proof.certificate import Values
+from .proof.checker import Range
+from .proof.rules import Conjunction, Gram, Rewrite, Square, Star
+from .proof.statement import AllOf, Equal, PositiveSemidefinite, Statement
+from .statistics import random_matrix
+from .symbols import ones
+
+sizes = depth.Sizes(balanced=False)
+S = sp.Identity(K) - ones(K) * ones(K).T / K
+
+
+@dataclass(frozen=True)
+class Imbalance:
+    """X beside M; ``encoded``: the simplex-encoded labels, X = S; else minima too (`depth`)."""
+
+    encoded: bool
+
+    @property
+    def matrices(self) -> tuple[MatrixExpr, sp.MatrixSymbol]:
+        """X and M."""
+        return (S if self.encoded else sp.MatrixSymbol("X", K, K)), sp.MatrixSymbol("M", K, K)
+
+    @property
+    def units(self) -> tuple[sp.MatrixSymbol, sp.MatrixSymbol]:
+        return sp.MatrixSymbol("i", K, 1), sp.MatrixSymbol("j", K, 1)
+
+    @property
+    def minima(self) -> depth.Depth:
+        return depth.Depth((depth.Vanishing(sizes), depth.Remaining(sizes)))
+
+    @property
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        gram = sizes.labels * sizes.labels.T
+        i, j = self.units
+        found = [
+            Hypothesis("largest size", PositiveSemidefinite(eta**2 * sp.Identity(K) - gram), "of a class"),
+            Hypothesis("least size", PositiveSemidefinite(gram - least_size * sp.Identity(K)), "of a class"),
+            *minimal_rank.Superiority.hypotheses,
+        ]
+        if not self.encoded:
+            return (*found, *(each for part in self.minima.parts for each in part.hypotheses if each not in found))
+        units = {
+            "right class": (i, i, 1),
+            "different": (j, i, 0),
+            "sum of i": (ones(K), i, 1),
+            "sum of j": (ones(K), j, 1),
+        }
+        named = (
+            Hypothesis(k, Equal(sp.Trace(a.T * b), sp.Integer(v)), "unit vectors") for k, (a, b, v) in units.items()
+        )
+        return (*found, *named)
+
+    @property
+    def conclusions(self) -> dict[str, Statement]:
+        X, M = self.matrices
+        gram = sizes.labels * sizes.labels.T
+        i, j = self.units
+        falls, gaps, decays = minimal_rank.Superiority.statement.parts
+        own: dict[str, Statement] = {
+            "singular values of M Y": PositiveSemidefinite(eta**2 * M * M.T - M * gram * M.T),
+            "singular values of X Y": PositiveSemidefinite(
+                X * gram * X - least_size * X if self.encoded else X * gram * X.T - least_size * X * X.T
+            ),
+        }
+        if self.encoded:
+            own["gaps of S"] = Equal(sp.Trace(i.T * S * i) - sp.Trace(j.T * S * i), sp.S.One)
+        both = {**own, "cross-entropy": falls, "gaps": gaps, "decays": decays}
+        return both if self.encoded else both | self.minima.conclusions
+
+    @property
+    def statement(self) -> AllOf:
+        return AllOf(tuple(self.conclusions.values()))
+
+    def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
+        hypotheses = tuple({each.name: each for each in self.hypotheses}.values())
+        return Setting(parameters, hypotheses, self.sample, (sp.MatrixSymbol("E", depth.r, depth.r),))
+
+    def sample(self, rng: random.Random) -> Values:
+        """As in `depth`, with p > q rho; rho = R^(2/(L+1)) is a square."""
+        values: dict[Any, Any] = dict(depth.sample(rng, sizes))
+        low = values[minimal_rank.q]
+        root = rng.choice([sp.Rational(1, 2), sp.S.One])
+        high = low + 1 if root <= 1 else low + 2
+        symbols = (minimal_rank.D, minimal_rank.scale, minimal_rank.gap, minimal_rank.rest, minimal_rank.unit)
+        values |= dict(zip(symbols, half_integers(rng, 5), strict=True))
+        values |= {minimal_rank.more: rng.randint(0, 2), minimal_rank.less: rng.randint(0, 2), minimal_rank.p: high}
+        values |= {minimal_rank.rho: root**2, minimal_rank.R: root ** (values[L] + 1)}
+        classes = values[K]
+        values |= {name: random_matrix(rng, classes, classes) for name in "XM"}
+        identity = sp.eye(classes)
+        if self.encoded:
+            found = {name: rows_of(sp.Matrix(identity[:, column])) for column, name in enumerate("ij")}
+            values |= found
+        return values
+
+
+def theorem(case: Imbalance, where: Setting) -> Derivation:
+    X, M = case.matrices
+    said = case.conclusions
+    above = (Square(1, M, "largest size"),)
+    below = (Square(1, X, "least size"),)
+    gram = sizes.labels * sizes.labels.T
+    steps = [
+        Step("singular values of M Y", said["singular values of M Y"], "M (eta^2 I - Y Y^T) M^T.", Gram(above)),
+    ]
+    if case.encoded:
+        sandwich = X * (gram - least_size * sp.Identity(K)) * X
+        target = said["singular values of X Y"]
+        assert isinstance(target, PositiveSemidefinite)
+        steps += [
+            Step("sandwich", PositiveSemidefinite(sandwich), "S (Y Y^T - nu I) S.", Gram(below)),
+            Step("same matrix", Equal(target.matrix, sandwich), "S is a projection.", Star(())),
+            Step("singular values of X Y", target, "It is that matrix.", Rewrite("sandwich", "same matrix")),
+            Step(
+                "gaps of S",
+                said["gaps of S"],
+                "Entries of S.",
+                Star(("right class", "different", "sum of i", "sum of j")),
+            ),
+        ]
+    else:
+        steps.append(
+            Step("singular values of X Y", said["singular values of X Y"], "X (Y Y^T - nu I) X^T.", Gram(below))
+        )
+    steps += minimal_rank.superiority(where).steps[:-1]
+    if not case.encoded:
+        steps += [step for part in case.minima.parts for step in part.steps()]
+    steps.append(Step("together", case.statement, "The parts.", Conjunction(tuple(said))))
+    return Derivation("Classes of several sizes", where, tuple(steps))
