@@ -49,7 +49,7 @@ class ManuscriptError(ValueError):
 
 @dataclass(frozen=True)
 class Place:
-    """A place in a file, counted from 1."""
+    """A place in a file, counted from 1; the file as seen from where the manuscript was named."""
 
     file: str
     line: int
@@ -123,7 +123,7 @@ class _Loader:
         self.styles = ""  # the folder of tightframe.sty, for \tfeq
 
     def load(self) -> Manuscript:
-        self.file(self.path.resolve(), self.path.name, ())
+        self.file(self.path.resolve(), self.path.as_posix(), ())
         self.made.text = "".join(self.pieces)
         return self.made
 
@@ -225,7 +225,7 @@ class _Loader:
             raise ManuscriptError(f"{where}: \\{found[1] or 'input'}{{{name}}} leaves the folder of the manuscript")
         if target is None:
             raise ManuscriptError(f"{where}: no file {name}")
-        self.file(target, target.relative_to(self.folder).as_posix(), within)
+        self.file(target, (self.path.parent / target.relative_to(self.folder)).as_posix(), within)
 
 
 def _without_verb(line: str) -> str:
