@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .auditing import audit
     from .citation import cite
     from .claim import Claim, Paper
     from .display import show
@@ -30,6 +31,7 @@ _HOME = {
     "Evidence": "evidence",
     "Standing": "verification",
     "Verdict": "evidence",
+    "audit": "auditing",
     "cite": "citation",
     "claims": "registry",
     "document": "documents",
@@ -49,6 +51,7 @@ __all__ = [
     "Paper",
     "Standing",
     "Verdict",
+    "audit",
     "cite",
     "claims",
     "document",

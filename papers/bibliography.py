@@ -58,6 +58,19 @@ def entry(bibtex: str) -> Entry:
     return Entry(found.entry_type, found.key, fields)
 
 
+def entries(text: str) -> dict[str, dict[str, str]]:
+    """The fields of every entry of a bibliography that can be read, by key.
+
+    Examples:
+        >>> entries("@misc{a, eprint = {1905.00001v2}} @misc{b, year = 1999}")
+        {'a': {'eprint': '1905.00001v2'}, 'b': {'year': '1999'}}
+    """
+    return {
+        found.key: {field.key.lower(): " ".join(str(field.value).split()) for field in found.fields}
+        for found in _library(text).entries
+    }
+
+
 def bibtex(paper: Paper) -> str:
     """The entry of a paper; that of this software with its version."""
     if paper.key != SOFTWARE:

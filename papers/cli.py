@@ -197,6 +197,35 @@ def cite(
     typer.echo(text, nl=False)
 
 
+@app.command()
+def audit(
+    manuscript: Annotated[Path, typer.Argument(help="A LaTeX file; what it inputs is read too.", metavar="FILE.tex")],
+    notation: Annotated[
+        str | None, typer.Option("--notation", help="A paper's notation, or a TOML file.", metavar="NAME")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="text, json or github.", metavar="FORMAT")] = "text",
+    allow_unread: Annotated[
+        bool, typer.Option("--allow-unread", help="Exit 0 though equations are unread or unverified.")
+    ] = False,
+    store: StoreOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare the equations of a manuscript that are tied to claims with the claims."""
+    from .auditing import audit as audited
+    from .notation import load
+
+    if form not in ("text", "json", "github"):
+        raise InputError(f"unknown format {form!r}; expected one of text, json, github")
+    found = audited(manuscript, None if notation is None else load(notation), _store(store))
+    if as_json or form == "json":
+        _print_json(found.json())
+    else:
+        typer.echo(found.github() if form == "github" else found.plain(), nl=False)
+    if not found.equations:
+        print("tightframe: no equation is tied to a claim", file=sys.stderr)
+    raise typer.Exit(found.exit_code(allow_unread))
+
+
 def _saved(save: Callable[[], Sequence[Path]], out: Path, as_json: bool) -> str:
     try:
         written = [str(path) for path in save()]
