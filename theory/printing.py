@@ -154,7 +154,9 @@ class _Printer(LatexPrinter):
 
     def _factors(self, factors: list[Any], divided: bool = False) -> str:
         several = len(factors) > 1
-        text = " ".join(self._factor(f) for f in factors) or "1"
+        written = [self._factor(f) for f in factors] or ["1"]
+        # 16 2^L would be read as 162^L
+        text = written[0] + "".join(rf" \cdot {each}" if each[0].isdigit() else f" {each}" for each in written[1:])
         return self._add_parens(text) if divided and several else text
 
     def _factor(self, factor: Any) -> str:

@@ -293,7 +293,7 @@ EXPERIMENT = Experiment(
         Input("n", integers(1), "samples of a small class", default=1),
         Input("L", integers(1), "numbers of weight matrices", many=True, default="1,2,3,4,5,6"),
         Input("lam", POSITIVE, "decays of every factor", many=True, default="0.001,0.0001,0.00001"),
-        Input("starts", integers(2), "starts of each search", default=8),
+        Input("starts", integers(2), "starts of each search", default=32),
         Input("iterations", integers(1), "most iterations of a start", default=600),
     ),
     lambda values: len(set(values["L"])),
