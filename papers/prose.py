@@ -215,7 +215,9 @@ def _scripted(name: str, scripts: str, known: Mapping[str, str]) -> str:
 def _scripts(scripts: str, known: Mapping[str, str]) -> str:
     found = ""
     for part in re.findall(_SCRIPT, scripts):
-        mark, inner = ("^", "*") if part == "*" else (part[0], part[1:].strip("{}()"))
+        mark, inner = ("^", "*") if part == "*" else (part[0], part[1:])
+        if inner[0] in "{(":
+            inner = inner[1:-1]
         if mark == "^" and inner == "T":
             inner = r"\top"
         elif inner in GREEK:

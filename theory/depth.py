@@ -288,13 +288,13 @@ class Remaining:
             Step("slope of the bound", Exceeds(1 - 1 / (1 + wrong), sp.S.Zero), "g/(1+g).", Box(wrong)),
             Step("loss of M", said["loss of M"], "Equal at 0.", MeanValue(wrong, "slope of the bound")),
             Step("logarithm of 2", said["logarithm of 2"], "One value.", Box()),
-            Step("slope of e^a", Exceeds(sp.exp(up), sp.S.Zero), "Positive.", Box()),
+            Step("slope of the exponential", Exceeds(sp.exp(up), sp.S.Zero), "Positive.", Box()),
             Step("other classes", Exceeds(rest, sp.S.Zero), "Positive.", Box()),
             Step(
                 "not superior",
                 said["not superior"],
                 "At a = 0 it is W; it grows.",
-                MeanValue(up, "slope of e^a", "other classes"),
+                MeanValue(up, "slope of the exponential", "other classes"),
             ),
         )
 

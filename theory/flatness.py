@@ -139,7 +139,9 @@ def _growing() -> dict[str, list[tuple[Block, list[list[Any]]]]]:
     """The blocks that grow, with how often they occur, and their limits."""
     limits = {"neural collapse": DNC_LIMITS, "pairs": PAIRED_LIMITS}
     return {
-        name: list(zip((each for each in blocks if sp.S(each[0][0][0]).has(w)), limits[name], strict=True))
+        name: list(
+            zip((each for each in blocks if w in getattr(each[0][0][0], "free_symbols", ())), limits[name], strict=True)
+        )
         for name, blocks in _grown().items()
     }
 
