@@ -23,7 +23,7 @@ from tightframe.theory.symbols import C, N, reals
 IDS = [name for name, claim in registry.claims().items() if claim.derive is not None]
 # Seven true bounds of the first need completed squares of their own; the second has many coupled hypotheses.
 TOO_MANY_OPEN = ("tightframe/one-layer-collapse", "tightframe/general-target")
-TRIED = 10  # mutants a claim, about; the slow test tries all
+TRIED = 5  # mutants a claim, about; the slow test tries all
 
 
 @pytest.fixture(scope="module")

@@ -322,9 +322,10 @@ def test_two_runs_on_one_store(tmp_path: Path) -> None:
 
 
 STOPPABLE = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
 from tightframe.papers import cli, verification
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background work inherits that it is ignored
 right = verification.prove
 
 def waits(claim, seed):
@@ -347,7 +348,10 @@ def stopped_in_the_second_claim(folder: Path, sent: signal.Signals) -> tuple[int
     while not marker.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(sent)
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     return process.returncode, out, err
 
 
