@@ -21,8 +21,26 @@ from tightframe.theory.proof.statement import Between, Equal, Exceeds, Increasin
 from tightframe.theory.symbols import C, N, reals
 
 IDS = [name for name, claim in registry.claims().items() if claim.derive is not None]
-# Seven true bounds of the first need completed squares of their own; the second has many coupled hypotheses.
-TOO_MANY_OPEN = ("tightframe/one-layer-collapse", "tightframe/general-target")
+UNRECORDED: tuple[str, ...] = (  # of which only a sample was tried
+    "dang2023/scalar-minimiser",
+    "dang2023/coexistence",
+    "dang2023/bottleneck",
+    "garrod2025/paired-scale",
+    "garrod2025/dnc-psd",
+    "garrod2025/flatness-ratio",
+    "garrod2025/global-rank-decay",
+    "garrod2025/relu-suboptimal",
+    "garrod2025/imbalanced-rank",
+    "garrod2025/imbalanced-dnc",
+    "tightframe/three-classes-margin",
+    "tightframe/dnc-spectrum",
+    "tightframe/solution-dimension",
+    "tightframe/exact-rank",
+    "tightframe/relu-pairs",
+)
+TOO_MANY_OPEN = (
+    "tightframe/one-layer-collapse",
+)  # seven bounds, true as far as known, need completed squares of their own
 TRIED = 5  # mutants a claim, about; the slow test tries all
 
 
@@ -91,8 +109,9 @@ def test_recorded_trials_are_of_today(name: str) -> None:
     """No survivor, few open, each with its reason; of a claim that has changed since there is no record."""
     claim = registry.find(name)
     found = shipped_trial(name, claim.hash)
+    assert (found is None) == (name in UNRECORDED)
     if found is None:
-        pytest.skip("no trial recorded")
+        return
     counts = found["counts"]
     assert counts[Fate.SURVIVED] == 0
     few = counts[Fate.OPEN] <= mutants.OPEN_SHARE * sum(counts.values())
