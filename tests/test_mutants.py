@@ -24,7 +24,6 @@ IDS = [name for name, claim in registry.claims().items() if claim.derive is not 
 UNRECORDED: tuple[str, ...] = (  # of which only a sample was tried
     "dang2023/scalar-minimiser",
     "dang2023/coexistence",
-    "dang2023/bottleneck",
     "garrod2025/paired-scale",
     "garrod2025/dnc-psd",
     "garrod2025/flatness-ratio",
