@@ -400,4 +400,5 @@ EXPERIMENT = Experiment(
     run,
     summary,
     figure,
+    claims=("garrod2025/relu-suboptimal", "tightframe/relu-pairs"),
 )
