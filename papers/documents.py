@@ -169,6 +169,7 @@ class Sections:
 
     title: tuple[Span, ...]
     beyond: tuple[Span, ...]  # what is left to simulation
+    notes: tuple[Span, ...]  # also the end of the statement
     statement: tuple[Block, ...]
     premises: tuple[Block, ...]
     steps: tuple[Unfolded, ...]
@@ -348,16 +349,17 @@ class _Writer:
             yield Items(tuple((Span(name, "strong"), Span(": "), *_says(by)) for name, by in rules.items()))
 
     def sections(self) -> Sections:
+        self.names = {"lam": r"\lambda", **self.names}  # as titles and notes write it
         steps = tuple(
             Unfolded(self.numbers[step.name], step.name, step.name in self.checked.steps, tuple(self.step(step, says)))
             for step, says in zip(self.steps, self.folded, strict=True)
         )
-        title, notes = self.spans(self.claim.title), self.spans(self.claim.beyond)
+        title, beyond, notes = map(self.spans, (self.claim.title, self.claim.beyond, self.claim.notes))
         parts = (self.statement(), self.premises(), self.rules(), self.references())
         statement, premises, rules, references = (
             tuple(block for block in part if not isinstance(block, Heading)) for part in parts
         )
-        return Sections(title, notes, statement, premises, steps, rules, references)
+        return Sections(title, beyond, notes, statement, premises, steps, rules, references)
 
     def rule(self, step: Step) -> Iterator[Span]:
         used = self.checked.uses(step.name)

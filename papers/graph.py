@@ -47,11 +47,25 @@ def impact(names: Iterable[str], every: Iterable[Arrow]) -> dict[str, tuple[str,
     return {name: tuple(sorted(nx.descendants(graph, name))) if name in graph else () for name in names}
 
 
+def reduced(every: Sequence[Arrow]) -> list[Arrow]:
+    """The arrows without those between a claim and a proof that also has it as a step by way of another claim.
+
+    Examples:
+        >>> reduced([Arrow("a", "b", "step"), Arrow("b", "c", "step"), Arrow("a", "c", "step")])
+        [Arrow(source='a', target='b', kind='step'), Arrow(source='b', target='c', kind='step')]
+    """
+    graph = nx.DiGraph((arrow.source, arrow.target) for arrow in every if arrow.kind == "step")
+    if not nx.is_directed_acyclic_graph(graph):
+        return list(every)
+    kept = set(nx.transitive_reduction(graph).edges)
+    return [arrow for arrow in every if arrow.kind != "step" or (arrow.source, arrow.target) in kept]
+
+
 # ------------------------------------------------------------------------------------------------ layers
 
-WIDTH, HEIGHT = 212.0, 46.0  # of a box
-GAP, LEVEL = 18.0, 64.0  # between the boxes of a layer, and between layers
-SWEEPS = 12  # of the search for an order with few crossings, and of that for heights
+WIDTH, HEIGHT = 192.0, 46.0  # of a box
+GAP, LEVEL = 18.0, 48.0  # between the boxes of a layer, and between layers
+SWEEPS = 40  # of the search for an order with few crossings, and of that for heights
 
 
 @dataclass(frozen=True)
@@ -186,8 +200,10 @@ LINKED = "Claims that build on one another"
 def plan(names: Sequence[str], every: Sequence[Arrow], width: float = 4 * WIDTH + 3 * LEVEL) -> Plan:
     """Where every claim is drawn: connected parts from the largest to the smallest, single claims in rows.
 
-    ``width`` is filled where that can be done; a wider part makes the drawing wider.
+    Of the arrows those of :func:`reduced` are drawn. ``width`` is filled where that can be done; a wider part makes the
+    drawing wider.
     """
+    every = reduced(every)
     graph = nx.Graph((arrow.source, arrow.target) for arrow in every)
     order = {name: at for at, name in enumerate(names)}
     parts = [sorted(part, key=order.__getitem__) for part in nx.connected_components(graph)]
@@ -206,9 +222,9 @@ def plan(names: Sequence[str], every: Sequence[Arrow], width: float = 4 * WIDTH 
             x, y, tallest = 0.0, y + tallest + BETWEEN, 0.0
         boxes |= {name: (x + left, y + top) for name, (left, top) in part.boxes.items()}
         curves |= {arrow: tuple((x + a, y + b) for a, b in points) for arrow, points in part.curves.items()}
-        x, tallest = x + part.width + BETWEEN, max(tallest, part.height)
+        x, tallest = x + part.width + LEVEL, max(tallest, part.height)
     y += tallest
-    columns = int((width + GAP) // (WIDTH + GAP))
+    columns = int((width + LEVEL) // (WIDTH + LEVEL))
     single: dict[str, list[str]] = {}
     for name in names:
         if name not in graph:
@@ -218,6 +234,6 @@ def plan(names: Sequence[str], every: Sequence[Arrow], width: float = 4 * WIDTH 
         sections.append(Section(f"{paper}: without a link to another claim", y, tuple(others)))
         y += TITLE
         for at, name in enumerate(others):
-            boxes[name] = (at % columns * (WIDTH + GAP), y + at // columns * (HEIGHT + GAP))
+            boxes[name] = (at % columns * (WIDTH + LEVEL), y + at // columns * (HEIGHT + GAP))
         y += ((len(others) - 1) // columns + 1) * (HEIGHT + GAP) - GAP
     return Plan(Drawing(width, y, boxes, curves), tuple(sections))
