@@ -6,6 +6,7 @@ and from the files of simulations that were named. Nothing is proved or simulate
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -166,7 +167,7 @@ class Site:
         for name, data in self.shown.items():
             for lemma in data["conditional_on"]:
                 found.setdefault(lemma, []).append(name)
-        return dict(sorted(found.items()))
+        return dict(sorted(found.items(), key=lambda item: item[0].casefold()))
 
     def pages(self) -> Iterator[tuple[str, str]]:
         """Every page: its path below the folder, and its text."""
@@ -182,7 +183,7 @@ class Site:
 
     def render(self, template: str, depth: int = 0, **context: Any) -> str:
         base = "../" * depth
-        return str(
+        text = str(
             _environment()
             .get_template(f"report/{template}")
             .render(
@@ -195,6 +196,7 @@ class Site:
                 **context,
             )
         )
+        return re.sub(r"</math>(?=[,.;:)])", "</math>\u2060", text)  # punctuation stays on the line of its formula
 
     def json(self, out: Path) -> dict[str, Any]:
         """What is in the report: what ``tightframe report --json`` prints."""
