@@ -517,6 +517,15 @@ def test_what_is_not_ours_is_not_overwritten(tmp_path: Path, capsys: pytest.Capt
         assert contents(tmp_path) == before
 
 
+def test_what_cannot_be_written_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(site, "spread", lambda *arguments: pytest.fail("it began to work"))
+    assert cli.main(["report", "--out", str(tmp_path / "file" / "site")]) == 2
+    assert re.fullmatch(r"tightframe: cannot write to .*/site \(.*\)\n", capsys.readouterr().err)
+
+
 def test_the_current_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -532,6 +541,7 @@ def test_the_current_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.
         (["--out", "site", "--paper", "nobody2020"], "no paper is called 'nobody2020'"),
         (["--out", "site", "--simulate", "central"], "no experiment is called 'central'"),
         (["--out", "site", "--figures", "nowhere"], "expected a folder that tightframe simulate --out wrote"),
+        (["--out", "site", "--figures", "."], "expected a folder that tightframe simulate --out wrote"),
         (["--out", "site", "-j", "0"], "Invalid value"),
     ],
 )
