@@ -39,6 +39,7 @@ from ..theory.proof.rules import (
     StepFailed,
     cofactor_json,
 )
+from ..theory.proof.squares import SearchedSquares
 from ..theory.proof.star import Limits, prove_zero
 from ..theory.proof.translation import Untranslatable
 from ..theory.proof.walk import Walk
@@ -96,6 +97,7 @@ class Court:
         self.setting: Setting = derivation.setting
         self.translation, self.hypotheses = self.setting.translation()
         self.goal = self.translation.statement(claim.statement)
+        self.definitions = dict(claim.setting.definitions)
         self.proving = derivation.begin(self.translation, seed)
         for step in derivation.steps[:-1]:
             self.proving.take(step.name, step.says, step.by)
@@ -140,7 +142,7 @@ class Court:
 
     def _judge(self, mutant: Mutant) -> Trial:
         try:
-            statement = self.translation.redefined(mutant.definitions).statement(mutant.statement)
+            statement = self.translated(mutant)
         except (Untranslatable, checker.Rejected) as error:
             return self.trial(mutant.change, Fate.ILL_TYPED, str(error))
         if statement == self.goal:
@@ -166,11 +168,32 @@ class Court:
         tried = f"true in {examples} examples, not proved in {SECONDS:.0f} s"
         return self.trial(mutant.change, Fate.OPEN, f"{tried}: {shown[:200]}")
 
+    def translated(self, mutant: Mutant) -> checker.Statement:
+        """The changed statement; what stands in it unchanged has been translated already.
+
+        Raises:
+            Untranslatable, checker.Rejected: if its sizes do not fit.
+        """
+        translation, says, known = (
+            self.translation.redefined(mutant.definitions),
+            mutant.statement,
+            self.claim.statement,
+        )
+        if not (isinstance(says, st.AllOf) and isinstance(known, st.AllOf)) or mutant.definitions != self.definitions:
+            return translation.statement(says)
+        pairs = zip(says.parts, known.parts, self.goal.parts, strict=True)
+        parts = (was if new is old else translation.statement(new) for new, old, was in pairs)
+        return checker.Statement("all", parts=tuple(parts))
+
     def new(self, statement: checker.Statement) -> list[checker.Statement]:
         """The parts of the statement that are not parts of the claim."""
         if statement.kind != "all" or self.goal.kind != "all":
             return [statement]
         return [part for part in statement.parts if part not in self.goal.parts]
+
+    def changed(self, statement: checker.Statement) -> checker.Statement:
+        """The conjunction of the new parts: the checker has accepted the others already."""
+        return checker.Statement("all", parts=tuple(self.new(statement)) or statement.parts)
 
     def witness(self, statement: checker.Statement) -> str | None:
         """Where the statement is false, or has no meaning because an inverse in it does not exist."""
@@ -258,11 +281,15 @@ class Court:
                         self.proving.established[name] = exists
                     self.proving.use_inverses()
                     if by is None:
-                        self.proving.establish("mutant", "all", statement, {"parts": self.parts(statement)})
+                        goal, names = (
+                            self.changed(statement),
+                            dict(zip(statement.parts, self.parts(statement), strict=True)),
+                        )
+                        self.proving.establish("mutant", "all", goal, {"parts": [names[part] for part in goal.parts]})
                     else:
-                        data = by.certify(self.proving, statement)
+                        goal, data = statement, by.certify(self.proving, statement)
                         self.proving.establish("mutant", by.rule_for(statement), statement, data)
-                    self.check(statement, hypotheses)
+                    self.check(goal, hypotheses)
                 return True
             except (StepFailed, checker.Rejected, KeyError, ValueError):
                 continue
@@ -276,6 +303,8 @@ class Court:
         found: list[Justification] = [_hurried(own)] if isinstance(own, Star | Poly) else []
         if statement.kind == "zero":
             found.append(SHORT)
+        if statement.kind == "minimum":
+            found.append(SearchedSquares(SHORT.limits, SECONDS))
         if statement.kind in ("positive", "nonnegative"):
             known = (name,) if name in self.proving.established else ()
             found += [Poly(known, seconds=SECONDS), Poly(seconds=SECONDS)]
