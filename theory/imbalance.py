@@ -98,7 +98,7 @@ class Imbalance:
 
     def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
         hypotheses = tuple({each.name: each for each in self.hypotheses}.values())
-        return Setting(parameters, hypotheses, self.sample, (sp.MatrixSymbol("E", depth.r, depth.r),))
+        return Setting(parameters, hypotheses, self.sample, depth.ROOTS)
 
     def sample(self, rng: random.Random) -> Values:
         """As in `depth`, with p > q rho; rho = R^(2/(L+1)) is a square."""

@@ -35,6 +35,8 @@ COMMON = (
             (depth.c, "lam (L+1)"),
             (depth.ell, "log K"),
             (depth.s, "singular value of every factor"),
+            (depth.xi, "sum of s^2 over the singular values of every factor"),
+            (depth.chi, "sum of the singular values of Z"),
             (depth.z, "largest singular value of Z"),
             (depth.epsilon, "one over the size of the class of a gap"),
             (depth.mu, "least gap of M"),
@@ -50,6 +52,8 @@ COMMON = (
     *(
         Parameter(symbol, NONNEGATIVE, says)
         for symbol, says in (
+            (depth.drop, "by how much the cross-entropy of Z is below log K"),
+            (depth.slope, "minus N times its slope at zero, along Z"),
             (depth.gap, "a gap of Z"),
             (depth.own, "cross-entropy of Z"),
             (depth.other, "cross-entropy of M; a gap"),
