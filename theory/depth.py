@@ -28,7 +28,7 @@ from .balance import K, half_integers, orthonormal, rows_of
 from .derivation import Derivation, Hypothesis, Setting, Step
 from .proof.certificate import Values
 from .proof.checker import Range
-from .proof.rules import Box, Conjunction, Gram, Induction, MeanValue, Monotone, Poly, Rewrite, Root, Square, Star
+from .proof.rules import Box, Conjunction, Gram, MeanValue, Monotone, Poly, Rewrite, Root, Square, Star
 from .proof.statement import (
     AllOf,
     Equal,
@@ -45,7 +45,6 @@ L = sp.Symbol("L", integer=True, positive=True)
 N = sp.Symbol("N", integer=True, positive=True)
 q = sp.Symbol("q", integer=True, positive=True)
 r = sp.Symbol("l", integer=True, positive=True)
-k = sp.Symbol("k", integer=True, nonnegative=True)  # L - 1, where a hypothesis must not speak of L
 eta = sp.Symbol("eta", positive=True)
 c = sp.Symbol("b", positive=True)  # lam (L+1)
 lam = sp.Symbol("lambda", positive=True)
@@ -136,7 +135,7 @@ class Vanishing:
             Hypothesis("logarithm", Positive(2 * ell - 1), "ell = log K, K >= 2"),
             Hypothesis("strong decay", Nonnegative(c - 2 * ell), "lam (L+1) >= 2 log K"),
             Hypothesis("no worse than zero", Nonnegative(2 * ell - c * s**2), "the decay alone is at most log K"),
-            Hypothesis("powers of factors", PositiveSemidefinite(A**2 - E**2), "E^2 = A^(L+1), as no s^(L-1) exceeds one"),
+            Hypothesis("powers of factors", PositiveSemidefinite(A**2 - E**2), "E^2 = A^(L+1), as no s exceeds one"),
             Hypothesis("squares of factors", Equal(frobenius_squared(A), xi), "the decay of Z is b xi / 2"),
             Hypothesis("singular values", Equal(frobenius_squared(E), chi), "their sum"),
             Hypothesis("slope", Equal(self.along, slope), "of cross-entropy at zero, along Z"),
@@ -148,7 +147,7 @@ class Vanishing:
         return {
             "zero is better": Positive(c * xi / 2 - drop),
             "logarithm of K": Exceeds(sp.log(K), sp.Rational(1, 2)),
-            "power of s": Nonnegative(1 - s**k),
+            "s": Nonnegative(1 - s),
         }
 
     def steps(self) -> tuple[Step, ...]:
@@ -192,8 +191,7 @@ class Vanishing:
                 "b s^2 <= 2 log K <= b.",
                 Poly(("strong decay", "no worse than zero")),
             ),
-            Step("s", Nonnegative(1 - s), "Take roots.", Root("square of s", sp.S.One, s, 2)),
-            Step("power of s", said["power of s"], "Powers of s.", Induction(k, s, step="s")),
+            Step("s", said["s"], "Take roots.", Root("square of s", sp.S.One, s, 2)),
             Step(
                 "many samples",
                 Nonnegative(samples - 2 * eta),
@@ -441,7 +439,8 @@ def theorem(case: Depth, where: Setting) -> Derivation:
 
 def sample(rng: random.Random, sizes: Sizes) -> Values:
     """Two or three classes, of one size or of two; half of the inequalities are equalities, or nearly so."""
-    classes, root = rng.randint(2, 3), rng.randint(1, 2)
+    steep = rng.random() < 0.3  # nearly the steepest direction, and nearly the least decay
+    classes, root = (2, 1) if steep else (rng.randint(2, 3), rng.randint(1, 2))
     counts = [root**2] * classes if sizes.balanced else [1] * (classes - 1) + [root**2]
     samples, least, largest = sum(counts), min(counts), max(counts)
     labels = sp.Matrix.hstack(*[sp.eye(classes)[:, i] for i, count in enumerate(counts) for _ in range(count)])
@@ -456,18 +455,22 @@ def sample(rng: random.Random, sizes: Sizes) -> Values:
     half = sp.S.Half
     values[ell] = sp.Rational(rng.choice([501, 700, 1000]), 1000)
     values[c] = 2 * values[ell] * some(sp.Rational(5, 4))
-    values |= {k: rng.randint(0, 3), s: rng.choice([sp.Rational(4, 5), half, sp.Rational(1, 5)])}
+    values[s] = rng.choice([sp.Rational(999, 1000), half, sp.Rational(1, 5)])
     # logits along the labels, so that the slope at zero is not negative; of a smaller s than the largest, also
     left, right = orthonormal(rng, classes, rank), orthonormal(rng, samples, rank)
-    sizes_of_factors = sp.diag(*[values[s] * rng.choice([sp.S.One, half]) for _ in range(rank)])
-    power = rng.choice([sp.S.One, values[s]]) * sizes_of_factors
+    if steep:
+        rank, left = 1, sp.Matrix([119, -120]) / 169
+        right, values[r], values[ell] = left, 1, sp.Rational(50001, 100000)
+        values[c] = 2 * values[ell]
+    sizes_of_factors = sp.diag(*[values[s] * rng.choice([1, half, 30]) for _ in range(rank)])
+    power = (sp.S.One if steep else rng.choice([sp.S.One, values[s]])) * sizes_of_factors
     simplex = sp.eye(classes) - sp.ones(classes, classes) / classes
     if (power * left.T * simplex * labels * right * power).trace() < 0:
         left = -left
     steepest = (power * left.T * simplex * labels * right * power).trace()
     matrices |= {"U": left, "V": right, "A": sizes_of_factors, "E": power}
     values |= {xi: (sizes_of_factors**2).trace(), chi: (power**2).trace(), slope: steepest}
-    values[drop] = steepest / samples * some(half, sp.S.Zero)
+    values[drop] = steepest / samples * (sp.S.One if steep else some(half, sp.S.Zero))
     # a gap that is nearly the largest there is: 99/70 is nearly the root of two
     own_class = rng.choice([0, 0, classes - 1])
     size = counts[own_class]
@@ -476,9 +479,10 @@ def sample(rng: random.Random, sizes: Sizes) -> Values:
     for place in range(start, start + size):
         column[place] = sp.Rational(1, size)
     i, j = sp.eye(classes)[:, own_class], sp.eye(classes)[:, (own_class + 1) % classes]
-    image = (i - j) * values[z] * sp.Rational(70, 99) / sp.sqrt(size) * some(half)
-    matrices |= {"Z": image * column.T * size, "e": column, "i": i, "j": j}
-    values |= {epsilon: sp.Rational(1, size), gap: (i - j).dot(image)}
+    column *= rng.choice([1, 3])
+    image = (i - j) * values[z] * sp.Rational(70, 99) * some(half)
+    matrices |= {"Z": image * (column / column.norm()).T, "e": column, "i": i, "j": j}
+    values |= {epsilon: column.dot(column), gap: (i - j).dot(matrices["Z"] * column)}
     rank, factors = rng.choice([(1, ("4/5", "1/2")), (2, ("149/200", "5/7")), (3, ("73/100", "1/2"))])
     factor, layers = sp.Rational(rng.choice(factors)), rng.choice([2, 4])
     values |= {q: rank, L: layers, rho: 2 * factor**2}

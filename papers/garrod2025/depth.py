@@ -27,7 +27,6 @@ SHARED = (
 COMMON = (
     Parameter(depth.q, integers(1), "rank of M"),
     Parameter(depth.r, integers(1), "rank of Z"),
-    Parameter(depth.k, integers(0), "L - 1, in the first part"),
     *(
         Parameter(symbol, POSITIVE, says)
         for symbol, says in (

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...theory import depth, imbalance, one_layer_collapse
-from ...theory.symbols import integers
+from ...theory import depth, imbalance, minimal_rank, one_layer_collapse
+from ...theory.symbols import integers, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..drawing import CIRCLE, STYLE, Style, colours, frame, key, scientific
@@ -40,8 +40,26 @@ RANK_DOMAIN = Domain(_parameters(*SHARED, *SIZES, *COMMON), SUPERIORITY_DOMAIN.c
 rank_setting = ranks.setting(RANK_DOMAIN.ranges)
 encoded = imbalance.Imbalance(encoded=True)
 ENCODED_DOMAIN = Domain(
-    _parameters(*SHARED, *SIZES, Parameter(depth.eta, POSITIVE, "root of the largest class size")),
-    SUPERIORITY_DOMAIN.conditions,
+    (
+        *SHARED,
+        *SIZES,
+        Parameter(minimal_rank.p, integers(1), "rank of the simplex-encoded labels, K - 1"),
+        Parameter(minimal_rank.q, integers(1), "rank of M, 2 for a circle"),
+        *(
+            Parameter(symbol, POSITIVE, says)
+            for symbol, says in (
+                (depth.eta, "root of the largest class size"),
+                (minimal_rank.mu, "least gap of M"),
+                (minimal_rank.R, "m eta / (mu nu^(1/2)), m the largest singular value of M"),
+                (minimal_rank.rho, "R^(2/(L+1))"),
+                (minimal_rank.scale, "scale of the simplex-encoded labels"),
+                (minimal_rank.gap, "a gap"),
+                (minimal_rank.rest, "the other terms of a softmax, over that of the right class"),
+                (minimal_rank.unit, "(t nu^(1/2))^(2/(L+1))"),
+            )
+        ),
+        Parameter(minimal_rank.more, reals(0), "by how much a gap of M exceeds mu"),
+    )
 )
 encoded_setting = encoded.setting(ENCODED_DOMAIN.ranges)
 # The solution of the max-margin problem, and that minimisers tend to it: Thrampoulidis et al. 2022, theorems 1 and 2.
