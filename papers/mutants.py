@@ -299,7 +299,10 @@ class Court:
                         self.proving.established[name] = exists
                     self.proving.use_inverses()
                     if by is None:
-                        self.proving.establish("mutant", "all", statement, {"parts": self.parts(statement)})
+                        names = self.parts(statement)
+                        self.proving.establish("mutant", "all", statement, {"parts": names})
+                        if self.new_parts_accepted(statement, names, hypotheses):
+                            return True
                     else:
                         data = by.certify(self.proving, statement)
                         self.proving.establish("mutant", by.rule_for(statement), statement, data)
@@ -308,6 +311,25 @@ class Court:
             except (StepFailed, checker.Rejected, KeyError, ValueError):
                 continue
         return False
+
+    def new_parts_accepted(
+        self, statement: checker.Statement, names: Sequence[str], hypotheses: Sequence[Mapping[str, Any]]
+    ) -> bool:
+        """Whether the checker accepts each part that is not one of the claim's; those it has accepted before."""
+        new, order = self.new(statement), [entry["name"] for entry in self.proving.entries]
+        named = {name for name, part in zip(names, statement.parts, strict=True) if part in new}
+        if not named <= set(order):
+            return False  # one that is a hypothesis, say
+        whole = self.proving.entries
+        try:
+            for name in named:
+                self.proving.entries = whole[: order.index(name) + 1]
+                self.check(self.proving.established[name], hypotheses)
+        except checker.Rejected:
+            return False
+        finally:
+            self.proving.entries = whole
+        return True
 
     def rules(self, statement: checker.Statement, own: Justification | None, name: str = "") -> list[Justification]:
         """What may prove a statement: the rule of the claim's in its place, star, and inequalities from the claim's.

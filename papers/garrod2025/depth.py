@@ -202,8 +202,8 @@ CLAIMS = (
         version=VERSION,
         locator="Theorem 3",
         notes="(i) If lam (L+1) >= 2 log K, zero is the only minimum: the singular values do not just go to "
-        "zero. Each s > 0 adds s^2 (b - 2 eta s^(L-1) / N) / 2 > 0 to a bound of f(Z) - f(0) from below, "
-        "and s <= 1 as the decay alone must not exceed log K. (ii) M at the scale of equal gaps has no "
+        "zero. A Z that is not zero has the decay b xi / 2, more than its cross-entropy falls: f(Z) > f(0). If one "
+        "s exceeds one, its decay alone exceeds f(0) = log K. (ii) M at the scale of equal gaps has no "
         "more cross-entropy, so that a minimum Z has sum_i s_i^2 <= q kappa s_1^2, and its (q+1)-th "
         "singular value is at most R (q/(q+1))^((L+1)/2) times the first, R^2 = kappa^(L+1) = 2 m^2 / "
         "(mu^2 n): at every L and lam, with q = 2 from K = 3 on. It is below the paper's "

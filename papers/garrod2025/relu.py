@@ -237,6 +237,7 @@ CLAIMS = (
         "the paper gives no structure here, a single class stands beside the pairs, at the cost of one "
         "singular value in every factor: both sides grow by one, and the same m win. Cross-entropy is that "
         "of garrod2025/paired-loss.",
+        lemmas=("induction over the layers",),
         predict=Prediction(PAIRS_INPUTS, predict_pairs),
     ),
 )
