@@ -173,7 +173,10 @@ def _simulations(paper: Paper) -> Iterator[Block]:
     if names:
         yield Heading("Experiments")
         yield Items(
-            tuple((Span(f"tightframe simulate {name}", "code"), Span(f": {experiments.find(name).says}")) for name in names)
+            tuple(
+                (Span(f"tightframe simulate {name}", "code"), Span(f": {experiments.find(name).says}"))
+                for name in names
+            )
         )
 
 

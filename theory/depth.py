@@ -175,7 +175,9 @@ class Vanishing:
                 Star(("left vectors", "right vectors", "singular values", "slope", *known)),
             ),
             Step("sum of squares", Nonnegative(summed), "Squares.", Gram(squares)),
-            Step("slope at zero", Nonnegative(eta * chi - slope), "It is that sum.", Rewrite("sum of squares", "squares")),
+            Step(
+                "slope at zero", Nonnegative(eta * chi - slope), "It is that sum.", Rewrite("sum of squares", "squares")
+            ),
             Step("trace", Nonnegative(least), "A trace.", Gram((Square(1, sp.Identity(r), "powers of factors"),))),
             Step(
                 "sums",
@@ -198,7 +200,12 @@ class Vanishing:
                 "N >= eta^2 + 1 >= 2 eta.",
                 Poly(("root of n" if self.sizes.balanced else "another class",), squares=(eta - 1,)),
             ),
-            Step("more decay", Positive(c * samples - 2 * eta), "b > 1.", Poly(("strong decay", "logarithm", "many samples"))),
+            Step(
+                "more decay",
+                Positive(c * samples - 2 * eta),
+                "b > 1.",
+                Poly(("strong decay", "logarithm", "many samples")),
+            ),
             Step(
                 "fall of cross-entropy",
                 Nonnegative(eta * xi - samples * drop),

@@ -24,11 +24,11 @@ from . import depth, minimal_rank
 from .balance import half_integers, rows_of
 from .depth import K, L, eta, least_size
 from .derivation import Derivation, Hypothesis, Setting, Step
+from .minimal_rank import gap, more, mu, p, q, rest, rho, scale, unit
 from .proof.certificate import Values
 from .proof.checker import Range
-from .minimal_rank import gap, more, mu, p, q, rest, rho, scale, unit
 from .proof.rules import Conjunction, Gram, Monotone, Poly, Rewrite, Square, Star
-from .proof.statement import AllOf, Equal, Increasing, Nonnegative, Positive, PositiveSemidefinite, Statement
+from .proof.statement import AllOf, Equal, Nonnegative, Positive, PositiveSemidefinite, Statement
 from .statistics import random_matrix
 from .symbols import ones
 
@@ -120,7 +120,9 @@ class Imbalance:
         identity = sp.eye(classes)
         if self.encoded:
             values |= {p: classes - 1, q: rng.randint(1, 3), L: rng.choice([1, 3])}
-            values[rho] = sp.Rational(classes - 1, values[q]) * rng.choice([sp.Rational(1, 3), sp.Rational(9999, 10000)])
+            values[rho] = sp.Rational(classes - 1, values[q]) * rng.choice(
+                [sp.Rational(1, 3), sp.Rational(9999, 10000)]
+            )
             values[minimal_rank.R] = values[rho] ** ((values[L] + 1) // 2)
             found = {name: rows_of(sp.Matrix(identity[:, column])) for column, name in enumerate("ij")}
             values |= found

@@ -316,7 +316,9 @@ class Scaled:
         """Whether c = R(0) exactly, for L = 1, where rational squares decide: then there is no root."""
         gaps = [(column.share * count, each) for column in self.structure.columns for count, each in column.gaps]
         values = self.structure.values
-        if any(isinstance(each, Chord) for _, each in gaps) or any(not isinstance(value, Fraction) for _, value in values):
+        if any(isinstance(each, Chord) for _, each in gaps) or any(
+            not isinstance(value, Fraction) for _, value in values
+        ):
             return False
         mean = sum((share * each for share, each in gaps if isinstance(each, Fraction)), Fraction(0)) / self.classes
         weights = sum((count * value for count, value in values if isinstance(value, Fraction)), Fraction(0))

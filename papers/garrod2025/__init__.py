@@ -18,9 +18,26 @@ _FOUND = {
     for part in (alignment, losses, low_rank, landscape, depth, relu, imbalance)
     for claim in part.CLAIMS
 }
-_ORDER = """alignment schatten dnc-properties dnc-loss paired-loss dnc-suboptimal rank-superiority minimal-rank
-global-rank-decay dnc-scale dnc-psd rho-identity solution-dimension paired-scale flatness-ratio relu-suboptimal
-imbalanced-rank imbalanced-dnc""".split()  # of the paper; a module has what one theory proves
+_ORDER = [
+    "alignment",
+    "schatten",
+    "dnc-properties",
+    "dnc-loss",
+    "paired-loss",
+    "dnc-suboptimal",
+    "rank-superiority",
+    "minimal-rank",
+    "global-rank-decay",
+    "dnc-scale",
+    "dnc-psd",
+    "rho-identity",
+    "solution-dimension",
+    "paired-scale",
+    "flatness-ratio",
+    "relu-suboptimal",
+    "imbalanced-rank",
+    "imbalanced-dnc",
+]  # of the paper; a module has what one theory proves
 
 PAPER = Paper(
     "garrod2025",
