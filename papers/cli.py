@@ -129,7 +129,12 @@ def show(
 
 @app.command()
 def derive(
-    claim: Annotated[str, typer.Argument(help="The id of a claim, such as han2022/ls-decomposition.", metavar="ID")],
+    claim: Annotated[
+        str | None, typer.Argument(help="The id of a claim, such as han2022/ls-decomposition.", metavar="ID")
+    ] = None,
+    paper: Annotated[
+        str | None, typer.Option(help="Instead: what was found of every claim of this paper.", metavar="KEY")
+    ] = None,
     form: Annotated[
         str, typer.Option("--format", help="markdown, latex, typst, html or pdf.", metavar="FORMAT")
     ] = "markdown",
@@ -140,19 +145,26 @@ def derive(
     store: StoreOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write the derivation of a claim as a document."""
+    """Write the derivation of a claim, or what was found of a paper, as a document."""
     from .documents import document, document_pdf
     from .prediction import settings
+    from .summary import summary, summary_pdf
 
+    if (claim is None) == (paper is None):
+        raise InputError("expected the ID of a claim, or --paper KEY, and not both")
+    if paper is not None and inputs:
+        raise InputError("--set specialises one claim, not a paper")
     values = settings(inputs or ())
     if form == "pdf":
         if as_json or (out is None and sys.stdout.isatty()):
             raise InputError("a PDF goes to a file: --out FILE, without --json")
-        _write(document_pdf(claim, _store(store), values), out)
+        found = summary_pdf(paper, _store(store)) if paper else document_pdf(claim or "", _store(store), values)
+        _write(found, out)
         return
-    text = document(claim, form, _store(store), values)
+    text = summary(paper, form, _store(store)) if paper else document(claim or "", form, _store(store), values)
     if as_json:
-        text = json.dumps({"claim": claim, "format": form, "text": text}, indent=2, ensure_ascii=False) + "\n"
+        about = {"paper": paper} if paper else {"claim": claim}
+        text = json.dumps({**about, "format": form, "text": text}, indent=2, ensure_ascii=False) + "\n"
     _write(text, out)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import sympy as sp
@@ -24,7 +24,7 @@ import sympy as sp
 from ..theory.derivation import Derivation, Proof, Setting, Step
 from ..theory.proof import box, checker
 from ..theory.proof import statement as st
-from ..theory.proof.certificate import Values, head, model_json, statement_json
+from ..theory.proof.certificate import Example, Values, complete_model, head, model_json, statement_json
 from ..theory.proof.mutation import Mutant, mutants
 from ..theory.proof.refuter import Examples, fails_in
 from ..theory.proof.rules import (
@@ -58,6 +58,9 @@ BRIEF = 0.05  # seconds for what one or two hypotheses may make vanish at once
 SHORT = Star(limits=Limits(seconds=SECONDS, columns=800))
 POINTS = 100  # at which an inequality in scalars is evaluated
 FAR = [Fraction(x) for x in ("1/10000", "1/100", "1/2", "1", "2", "5", "30", "1000")]
+FACTORS = [Fraction(x) for x in ("999/1000", "1001/1000", "1/2", "2", "1/50", "50")]  # by which scalars are changed
+STEPS = (1, -1, 2, 5)  # by which integers are
+PAIRED = 3  # examples in which two scalars are changed at once
 GRAFTED = 20  # refuted mutants a claim on which the claim's own certificate is tried
 WALKS = 12  # for further examples
 
@@ -202,7 +205,45 @@ class Court:
                 if (found := examples().refuting(part)) is not None:
                     sizes = {s.name: found[1].parameters[s.name] for s in self.setting.parameters}
                     return f"{found[0]} where {_where(sizes)}"
-        return next(filter(None, map(self.fails_somewhere, self.new(statement))), None)
+        for seek in (self.fails_nearby, self.fails_somewhere):
+            if (where := next(filter(None, map(seek, self.new(statement))), None)) is not None:
+                return where
+        return None
+
+    def fails_nearby(self, part: checker.Statement) -> str | None:
+        """Where a polynomial statement in scalars fails, in an example with one or two of its scalars changed.
+
+        The statement is looked at first, then the hypotheses: few changes make it false.
+        """
+        algebra = self.translation.algebra
+        names = algebra.names(*part.polynomials())
+        if part.kind not in ("positive", "nonnegative", "zero") or names & algebra.letters.keys():
+            return None
+        names = sorted(names & algebra.parameters.keys())
+        symbols = {symbol.name: symbol for symbol in self.setting.parameters}
+        for number, (values, base) in enumerate(self.examples.drawn[:DRAWS]):
+            here = {name: base.parameters[name] for name in algebra.parameters if name in base.parameters}
+            for changed in self.changes(names, here, 2 if number < PAIRED else 1):
+                quick = complete_model(self.translation, values, Example({**here, **changed}, base.letters))
+                if quick is None or not fails_in(part, self.translation, quick):
+                    continue
+                moved = {**values, **{symbols[name]: value for name, value in changed.items()}}
+                model = complete_model(self.translation, moved)
+                if model is not None and fails_in(part, self.translation, model, self.proving.hypotheses):
+                    return f"false where {_where({name: model.parameters[name] for name in names})}"
+        return None
+
+    def changes(self, names: Sequence[str], at: Mapping[str, Fraction], most: int) -> Iterator[dict[str, Fraction]]:
+        """Other values, in their ranges, of one scalar, up to as many as ``most``."""
+        ranges = self.translation.algebra.parameters
+        single: dict[str, list[Fraction]] = {}
+        for name in names:
+            moved = [at[name] + step for step in STEPS] if ranges[name].integer else [at[name] * x for x in FACTORS]
+            single[name] = [value for value in moved if value in ranges[name]]
+        for count in range(1, most + 1):
+            for chosen in combinations(names, count):
+                for found in product(*(single[name] for name in chosen)):
+                    yield dict(zip(chosen, found, strict=True))
 
     def fails_somewhere(self, part: checker.Statement) -> str | None:
         """Where an inequality without hypotheses fails: at small and large values in the ranges of its parameters."""

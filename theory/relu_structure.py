@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
@@ -50,10 +50,8 @@ total, more = sp.symbols("T w", positive=True)
 c, t = sp.symbols("c t", positive=True)
 f, g, x, u = sp.symbols("f g x u", positive=True)
 eta = sp.Symbol("eta", positive=True)  # n^(1/2)
-phi = f * x / 2
-z = m * f * x / g
-s = eta * u
-chi = s * u
+phi, z, s, chi = sp.symbols("phi z s chi", positive=True)
+SCALES = {phi: f * x / 2, z: m * f * x / g, s: eta * u, chi: s * u}  # what these four stand for
 
 
 # ---- the least decay of neural collapse
@@ -243,9 +241,10 @@ def fewer_decays(covered: Any) -> Exceeds:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Factors and features as above; P^T P = I embeds the classes."""
+    """Factors and features as above; P^T P = I embeds the classes. ``short``: with the letters of `definitions`."""
 
     structure: Structure
+    short: bool = False
 
     @property
     def paired(self) -> sp.MatrixSymbol:
@@ -258,20 +257,27 @@ class Pairs:
         return 2 * self.structure.differences + self.paired * self.paired.T
 
     @property
-    def features(self) -> MatrixExpr:
-        """Of one sample a class."""
-        return phi * self.pattern + chi * self.structure.single
+    def meanings(self) -> dict[sp.MatrixSymbol, MatrixExpr]:
+        """Phi, the features of one sample a class, and the factors: A_L, A between, A_1, and H_1."""
+        F, G, J = self.structure.differences, self.structure.single, self.paired * self.paired.T / (2 * m)
+        P, Y, size = self.structure.embeddings[0], self.structure.labels, self.structure.classes
+        last, between, features = (sp.MatrixSymbol(name, size, size) for name in ("A_L", "A", "Phi"))
+        first, samples = sp.MatrixSymbol("A_1", size, d), sp.MatrixSymbol("H_1", d, Y.shape[1])
+        return {
+            features: phi * self.pattern + chi * G,
+            last: t * F + s * G,
+            between: c * (F + J) + s * G,
+            first: (f * F + g * J + s * G) * P.T,
+            samples: P * (x * F + z * J + u * G) * Y,
+        }
 
     @property
-    def factors(self) -> dict[str, MatrixExpr]:
-        F, G, J = self.structure.differences, self.structure.single, self.paired * self.paired.T / (2 * m)
-        P = self.structure.embeddings[0]
-        return {
-            "last layer": t * F + s * G,
-            "layer": c * (F + J) + s * G,
-            "first layer": (f * F + g * J + s * G) * P.T,
-            "features of the first layer": P * (x * F + z * J + u * G) * self.structure.labels,
-        }
+    def definitions(self) -> dict[Any, Any]:
+        return {**SCALES, **self.meanings}
+
+    def said(self, expression: Any) -> Any:
+        """With its letters, or written out."""
+        return expression if self.short else expression.xreplace(self.meanings).xreplace(SCALES).xreplace(SCALES)
 
     @property
     def hypotheses(self) -> tuple[Hypothesis, ...]:
@@ -297,34 +303,38 @@ class Pairs:
 
     @property
     def conclusions(self) -> dict[str, Statement]:
-        structure, features, factors = self.structure, self.features, self.factors
+        structure = self.structure
+        features, last, between, first, samples = self.meanings
         F, G, Y = structure.differences, structure.single, structure.labels
         k, e = structure.unit("k"), structure.unit("e")
 
+        def equal(left: Any, right: Any) -> Equal:
+            return Equal(self.said(left), self.said(sp.sympify(right)))
+
         def entry(row: MatrixExpr, column: MatrixExpr, value: Any) -> Equal:
-            return Equal(sp.Trace(row.T * features * column), value)
+            return equal(sp.Trace(row.T * features * column), value)
 
         single = delta * s**2
-        first = frobenius_squared(factors["first layer"]) + frobenius_squared(factors["features of the first layer"])
+        norms = frobenius_squared(first) + frobenius_squared(samples)
         pairs = 4 * m * phi * eta
         return {
             "own entry": entry(k, k, 2 * phi),
-            "entry of the partner": entry(structure.unit("p"), k, sp.S.Zero),
+            "entry of the partner": entry(structure.unit("p"), k, 0),
             "entry of another class": entry(structure.unit("j"), k, phi),
-            "entry of the single class": entry(e, k, sp.S.Zero),
-            "entry for the single class": entry(k, e, sp.S.Zero),
+            "entry of the single class": entry(e, k, 0),
+            "entry for the single class": entry(k, e, 0),
             "own entry of the single class": entry(e, e, chi * delta),
-            "first features": Equal(factors["first layer"] * factors["features of the first layer"], features * Y),
-            "next features": Equal(factors["layer"] * features, c * phi * self.pattern + s * chi * G),
-            "logits": Equal(factors["last layer"] * features * Y, (2 * (t * phi) * F + s * chi * G) * Y),
-            "first norms": Equal(first, 2 * (pairs + single) + m * (f - eta * x) ** 2 + (g - eta * z) ** 2),
-            "norm of the layer": Equal(frobenius_squared(factors["layer"]), (m + 1) * c**2 + single),
-            "norm of the last layer": Equal(frobenius_squared(factors["last layer"]), m * t**2 + single),
-            "product of the norms": Equal(
+            "first features": equal(first * samples, features * Y),
+            "next features": equal(between * features, c * phi * self.pattern + s * chi * G),
+            "logits": equal(last * features * Y, (2 * (t * phi) * F + s * chi * G) * Y),
+            "first norms": equal(norms, 2 * (pairs + single) + m * (f - eta * x) ** 2 + (g - eta * z) ** 2),
+            "norm of the layer": equal(frobenius_squared(between), (m + 1) * c**2 + single),
+            "norm of the last layer": equal(frobenius_squared(last), m * t**2 + single),
+            "product of the norms": equal(
                 pairs**2 * ((m + 1) * c**2) ** (L - 2) * (m * t**2),
                 16 * m**3 * (m + 1) ** (L - 2) * n * (t * phi * c ** (L - 2)) ** 2,
             ),
-            "scale of the single class": Equal(s ** (2 * L + 2), n * (s * chi * s ** (L - 2)) ** 2),
+            "scale of the single class": equal(s ** (2 * L + 2), n * (s * chi * s ** (L - 2)) ** 2),
         }
 
     def steps(self) -> tuple[Step, ...]:
@@ -376,7 +386,7 @@ class ReLU:
     @property
     def parts(self) -> dict[str, Statement]:
         better = {name: says for name, says in self.better.conclusions.items() if not name.startswith("loss")}
-        return {**self.collapse.conclusions, **self.pairs.conclusions, **better}
+        return {**self.collapse.conclusions, **replace(self.pairs, short=True).conclusions, **better}
 
     @property
     def statement(self) -> AllOf:
@@ -385,7 +395,8 @@ class ReLU:
     def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
         pairs = self.pairs
         symmetric = (pairs.structure.differences, pairs.structure.single)
-        return Setting(parameters, (*self.collapse.hypotheses, *pairs.hypotheses), sample, symmetric)
+        hypotheses = (*self.collapse.hypotheses, *pairs.hypotheses)
+        return Setting(parameters, hypotheses, sample, symmetric, pairs.definitions)
 
 
 def sample(rng: random.Random) -> Values:

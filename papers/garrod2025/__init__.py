@@ -13,17 +13,35 @@ BIBTEX = r"""@inproceedings{garrod2025,
 }
 """
 
+_FOUND = {
+    claim.slug: claim
+    for part in (alignment, losses, low_rank, landscape, depth, relu, imbalance)
+    for claim in part.CLAIMS
+}
+_ORDER = [
+    "alignment",
+    "schatten",
+    "dnc-properties",
+    "dnc-loss",
+    "paired-loss",
+    "dnc-suboptimal",
+    "rank-superiority",
+    "minimal-rank",
+    "global-rank-decay",
+    "dnc-scale",
+    "dnc-psd",
+    "rho-identity",
+    "solution-dimension",
+    "paired-scale",
+    "flatness-ratio",
+    "relu-suboptimal",
+    "imbalanced-rank",
+    "imbalanced-dnc",
+]  # of the paper; a module has what one theory proves
+
 PAPER = Paper(
     "garrod2025",
     "The Persistence of Neural Collapse Despite Low-Rank Bias",
     BIBTEX,
-    (
-        *alignment.CLAIMS,
-        *losses.CLAIMS,
-        *low_rank.CLAIMS,
-        *landscape.CLAIMS,
-        *depth.CLAIMS,
-        *relu.CLAIMS,
-        *imbalance.CLAIMS,
-    ),
+    tuple(_FOUND.pop(slug) for slug in _ORDER) + tuple(_FOUND.values()),
 )

@@ -237,6 +237,7 @@ CLAIMS = (
         "the paper gives no structure here, a single class stands beside the pairs, at the cost of one "
         "singular value in every factor: both sides grow by one, and the same m win. Cross-entropy is that "
         "of garrod2025/paired-loss.",
+        lemmas=("induction over the layers",),
         predict=Prediction(PAIRS_INPUTS, predict_pairs),
     ),
 )
@@ -388,12 +389,12 @@ EXPERIMENT = Experiment(
     "garrod2025-relu",
     "Deep ReLU models: pairs, neural collapse and what training finds (garrod2025, theorem 7)",
     (
-        Input("K", integers(2), "numbers of classes", many=True, default="4,6,8,10"),
-        Input("L", integers(2), "numbers of weight matrices", many=True, default="2,3,4,5,6,8"),
+        Input("K", integers(2), "numbers of classes", many=True, default="4,6,10"),
+        Input("L", integers(2), "numbers of weight matrices", many=True, default="2,4,5,8"),
         Input("lam", POSITIVE, "decay of every factor", default="0.0005"),
         Input("n", integers(1), "samples per class", default=1),
         Input("width", integers(1), "width of all layers, in multiples of K", default=2),
-        Input("starts", integers(1), "trained models a cell", default=16),
+        Input("starts", integers(1), "trained models a cell", default=6),
         Input("iterations", integers(1), "most iterations of L-BFGS", default=1000),
     ),
     lambda values: len(set(values["K"])) * len(set(values["L"])),
