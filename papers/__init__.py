@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .experiments import simulate
     from .prediction import predict
     from .registry import claims, find, papers
+    from .site import report
     from .verification import Standing, recheck, standing, verify
 
 _HOME = {
@@ -39,6 +40,7 @@ _HOME = {
     "papers": "registry",
     "predict": "prediction",
     "recheck": "verification",
+    "report": "site",
     "show": "display",
     "simulate": "experiments",
     "standing": "verification",
@@ -59,6 +61,7 @@ __all__ = [
     "papers",
     "predict",
     "recheck",
+    "report",
     "show",
     "simulate",
     "standing",

@@ -259,6 +259,50 @@ def _write(text: str | bytes, out: Path | None) -> None:
         raise InputError(f"cannot write {out} ({error.strerror})") from None
 
 
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write; a report that is there is replaced.")],
+    paper: Annotated[list[str] | None, typer.Option(help="Only claims of this paper.", metavar="KEY")] = None,
+    figures: Annotated[
+        Path | None, typer.Option("--figures", help="Folder that simulate --out wrote.", metavar="DIR")
+    ] = None,
+    simulate: Annotated[
+        list[str] | None, typer.Option("--simulate", help="Run this experiment for its figure.", metavar="NAME")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of what is simulated.", min=0)] = 0,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", help="Processes.", min=1)] = 1,
+    store: StoreOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write claims, derivations, evidence and citations as static pages, to be read offline."""
+    from . import site
+
+    names = list(dict.fromkeys(simulate or ()))
+    with _progress(len(site.chosen(paper or ())) + len(names), "report") as advance:
+        try:
+            found = site.report(
+                out,
+                paper or (),
+                figures=figures,
+                simulate=names,
+                seed=seed,
+                jobs=jobs,
+                store=_store(store),
+                progress=advance,
+            )
+        except OSError as error:
+            raise InputError(f"cannot write {error.filename or out} ({error.strerror})") from None
+    if as_json:
+        _print_json(found.json(out))
+    else:
+        typer.echo(found.plain(out))
+    failed = [figure for figure in found.figures if figure.experiment.name in names and figure.failed]
+    for figure in failed:
+        print(f"tightframe: {figure.experiment.name} did not converge: {figure.failed}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(3)
+
+
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="An input; @FILE for a long list.", metavar="NAME=VALUE")
 ]

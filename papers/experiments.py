@@ -29,7 +29,7 @@ class Experiment:
     The numbers are JSON, with ``converged`` and, where that is false, the ``reason``. The figure and the ``summary`` (a
     few lines of text) are made from them alone; ``drawn`` says whether they have anything that a figure may show: all
     has to have converged, unless the figure leaves out, or marks, what has not. ``progress`` is called with a word
-    after each of the ``stages``.
+    after each of the ``stages``. ``claims`` are those of which the figure shows something.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Experiment:
     summary: Callable[[Numbers], list[str]]
     figure: Callable[[Numbers], Figure]
     drawn: Callable[[Numbers], bool] = lambda numbers: bool(numbers["converged"])
+    claims: tuple[str, ...] = ()
 
 
 # The module of each experiment, which defines it as EXPERIMENT.
@@ -70,6 +71,11 @@ def find(name: str) -> Experiment:
         raise UnknownName(f"no experiment is called {name!r}; known: {', '.join(EXPERIMENTS)}")
     found: Experiment = import_module(f".{EXPERIMENTS[name]}", __package__).EXPERIMENT
     return found
+
+
+def of_paper(key: str) -> list[str]:
+    """The names of the experiments of a paper, in their order."""
+    return [name for name, module in EXPERIMENTS.items() if module.partition(".")[0] == key]
 
 
 def simulate(name: str, /, *, seed: int = 0, out: Path | str | None = None, **inputs: Any) -> Numbers:

@@ -270,4 +270,5 @@ EXPERIMENT = Experiment(
     summary,
     figure,
     lambda numbers: any(diagram["converged"] for diagram in numbers["diagrams"]),
+    claims=("dang2023/minority-collapse", "dang2023/imbalanced-deep"),
 )

@@ -266,4 +266,5 @@ EXPERIMENT = Experiment(
     run,
     summary,
     figure,
+    claims=("dang2023/imbalanced-lengths", "dang2023/imbalanced-deep"),
 )

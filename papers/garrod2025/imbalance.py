@@ -348,4 +348,5 @@ EXPERIMENT = Experiment(
     summary,
     figure,
     lambda numbers: any(row["certain"] for row in numbers["rows"]),
+    claims=("garrod2025/imbalanced-dnc",),
 )
