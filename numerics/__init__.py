@@ -7,8 +7,8 @@ the package does not import torch.
 >>> from tightframe import numerics
 >>> numerics.__all__
 ['columns', 'deep_linear', 'deep_relu', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'landscape',
- 'lbfgs', 'linalg', 'losses', 'low_rank', 'minimisation', 'models', 'parametrisation', 'shapes', 'solution',
- 'statistics']
+ 'lbfgs', 'linalg', 'losses', 'low_rank', 'minimisation', 'models', 'parametrisation', 'runs', 'shapes', 'simulations',
+ 'solution', 'statistics', 'sweep']
 """
 
 from __future__ import annotations
@@ -36,9 +36,12 @@ if TYPE_CHECKING:
         minimisation,
         models,
         parametrisation,
+        runs,
         shapes,
+        simulations,
         solution,
         statistics,
+        sweep,
     )
 
 __all__ = [
@@ -58,9 +61,12 @@ __all__ = [
     "minimisation",
     "models",
     "parametrisation",
+    "runs",
     "shapes",
+    "simulations",
     "solution",
     "statistics",
+    "sweep",
 ]
 
 

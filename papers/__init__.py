@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .experiments import simulate
     from .prediction import predict
     from .registry import claims, find, papers
+    from .sweeping import results, sweep
     from .verification import Standing, recheck, standing, verify
 
 _HOME = {
@@ -39,9 +40,11 @@ _HOME = {
     "papers": "registry",
     "predict": "prediction",
     "recheck": "verification",
+    "results": "sweeping",
     "show": "display",
     "simulate": "experiments",
     "standing": "verification",
+    "sweep": "sweeping",
     "verify": "verification",
 }
 
@@ -59,9 +62,11 @@ __all__ = [
     "papers",
     "predict",
     "recheck",
+    "results",
     "show",
     "simulate",
     "standing",
+    "sweep",
     "verify",
 ]
 
