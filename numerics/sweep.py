@@ -1,9 +1,9 @@
 """Sweeps: designs of many configurations, batches of those that share shapes, and the work on a batch.
 
 A configuration is a mapping from names to values, among them `seed`. Configurations are numbered and computed from
-their number alone, so that a plan of a million of them takes no memory; planning does not load torch. Which of them run together is a function of the
-design, and of the device's memory on a GPU, never of the clock or of who runs them: the last bits of a batched product
-may depend on what else is in the batch, and the same sweep has to give the same numbers.
+their number alone, so that a plan of a million of them takes no memory; planning does not load torch. Which of them run
+together is a function of the design, and of the device's memory on a GPU, never of the clock or of who runs them: the
+last bits of a batched product may depend on what else is in the batch, and the same sweep has to give the same numbers.
 """
 
 from __future__ import annotations

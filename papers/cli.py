@@ -333,6 +333,9 @@ def sweep(
     where: Annotated[
         str | None, typer.Option("--where", help="Draw only these rows, such as 'M = 2'.", metavar="SQL")
     ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="Ask or draw results of another spec or version.", metavar="KEY")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Run a grid or random design of simulations; a second start goes on where the first was ended.
@@ -345,11 +348,11 @@ def sweep(
     from . import sweeping
 
     if query is not None or plot is not None:
-        table, drawn = sweeping.asked(file, query, plot, where, out, device)
+        table, drawn = sweeping.asked(file, query, plot, where, out, device, key)
         _print_sweep(table, drawn, as_json)
         return
-    if where is not None:
-        raise InputError("expected --where with --plot")
+    if where is not None or key is not None:
+        raise InputError("expected --where with --plot, and --key with --query or --plot")
     report = sweeping.sweep(
         file, out=out, jobs=jobs, device=device, cluster=local, scheduler=scheduler, yes=yes, progress=sweeping.bar
     )

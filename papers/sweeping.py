@@ -243,22 +243,24 @@ def plan(file: Path, out: Path | None = None, device: str = "auto") -> Plan:
         "source": provenance.sweep_hash(EXPERIMENTS[spec.experiment.name], spec.experiment.cell is None),
         "engines": provenance.engines("sweep"),
     }
-    root = file.with_suffix(".sweep") if out is None else out
+    root = _root(file, out)
     key = spec.key(f"{code['source']} {sorted(code['engines'].items())}", kind)
     return Plan(file.stem, spec, Folder(root, key), kind, code)
 
 
 def asked(
-    file: Path, sql: str | None, plot: str | None, where: str | None, out: Path | None, device: str
+    file: Path, sql: str | None, plot: str | None, where: str | None, out: Path | None, device: str, key: str | None
 ) -> tuple[pa.Table | None, list[Path]]:
     """What ``--query`` and ``--plot`` give: a table, and the files of a figure, beside the parts.
+
+    `key` names results of another spec or version, which need not be those of the file as it is now.
 
     Raises:
         ValueError: in one line, for what cannot be asked or drawn.
     """
     from .sweep_figure import save
 
-    planned = plan(file, out, device)
+    planned = plan(file, out, device) if key is None else of_key(_root(file, out), key)
     parts = parts_of(planned, file)
     table = None if sql is None else query(parts, sql)
     try:
@@ -279,6 +281,30 @@ def rows_json(table: pa.Table) -> list[dict[str, Any]]:
         return value if value is None or isinstance(value, bool | int | str) else str(value)
 
     return [{name: one(value) for name, value in row.items()} for row in table.to_pylist()]
+
+
+def _root(file: Path, out: Path | None) -> Path:
+    return file.with_suffix(".sweep") if out is None else out
+
+
+def of_key(root: Path, key: str) -> Plan:
+    """The sweep of this key, as it was run.
+
+    Raises:
+        ValueError: in one line, if there is none.
+    """
+    import json
+
+    require_extra()
+    try:
+        if not key.isalnum():
+            raise FileNotFoundError
+        told = json.loads((root / key / "sweep.json").read_bytes())
+        return Plan(told["sweep"], sweep_spec.read(told["spec"]), Folder(root, key), told["device"], told["code"])
+    except FileNotFoundError:
+        raise ValueError(f"no results with the key {key[:40]!r} in {root}") from None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ValueError(f"cannot read {root / key / 'sweep.json'} ({' '.join(str(error).split())[:100]})") from None
 
 
 def estimate(spec: Spec) -> int:
@@ -479,6 +505,7 @@ def parts_of(planned: Plan, file: Path | str) -> list[Path]:
     parts = planned.folder.sound()
     if not parts:
         others = [path.name for path in planned.folder.root.glob("*") if path.is_dir() and path != planned.folder.path]
-        older = f"; there are results of other specs or versions, {', '.join(sorted(others)[:5])}" if others else ""
+        named = " or ".join(sorted(others)[:5])
+        older = f"; there are results of other specs or versions: --key {named}" if others else ""
         raise ValueError(f"no results in {planned.folder.path}: start tightframe sweep {file}{older}")
     return parts

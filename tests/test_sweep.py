@@ -95,7 +95,10 @@ def table(file: Path, sql: str = "SELECT * FROM results ORDER BY configuration")
         ("experiment = 'minority-collapse'\n[parameters]\nlam = nan", "expected a finite number > 0, got"),
         ("experiment = 'minority-collapse'\n[parameters]\nlam = true", "expected a finite number > 0, got True"),
         ("experiment = 'minority-collapse'\n[parameters]\nM = [1.5]", "expected an integer >= 1, got 1.5"),
-        ("experiment = 'minority-collapse'\n[parameters]\nlam = {low = 1, high = 2}", "count: expected an integer >= 2"),
+        (
+            "experiment = 'minority-collapse'\n[parameters]\nlam = {low = 1, high = 2}",
+            "count: expected an integer >= 2",
+        ),
         ("experiment = 'minority-collapse'\n[parameters]\nlam = {low = 2, high = 1, count = 3}", "expected low < high"),
         ("experiment = 'minority-collapse'\n[parameters]\nlam = {low = 1, hihg = 2}", "unknown key 'hihg'"),
         ("experiment = 'minority-collapse'\n[parameters]\nn = {low = 1, high = 2, count = 2}", "got a range"),
@@ -116,7 +119,7 @@ def test_wrong_files_are_one_plain_line_and_nothing_is_written(
     write: Callable[[str], Path], text: str, said: str
 ) -> None:
     file = write(text)
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r".") as caught:
         sweeping.check(sweeping.plan(file, device="cpu"), yes=True)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -134,6 +137,7 @@ def test_wrong_files_are_one_plain_line_and_nothing_is_written(
         (["--query", "SELECT 1"], "no results in"),
         (["--plot", "n_min,lam"], "no results in"),
         (["--where", "M = 1"], "expected --where with --plot"),
+        (["--key", "abc"], "--key with --query or --plot"),
     ],
 )
 def test_wrong_words_are_one_plain_line_and_exit_2(
@@ -274,7 +278,6 @@ def test_predictions_are_joined_and_agree_where_the_search_converged(write: Call
 
 def test_a_row_equals_the_search_that_one_makes_by_hand(write: Callable[[str], Path]) -> None:
     import torch
-
     from tightframe.numerics import minimisation
     from tightframe.numerics.deep_linear import DeepLinearUFM
 
@@ -304,6 +307,21 @@ def test_another_spec_has_another_key_and_old_results_stay(write: Callable[[str]
     assert [claim["id"] for claim in told["claims"]] == ["dang2023/imbalanced-deep"]
 
 
+def test_results_of_another_spec_are_read_by_their_key(
+    write: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(SMALL)
+    first = run_here(file)
+    write(SMALL.replace("seeds = 2", "seeds = 1"))
+    said = ["sweep", str(file), "--device", "cpu", "--json", "--query", "SELECT count(*) AS c FROM results"]
+    assert cli.main(said) == 2
+    assert f"there are results of other specs or versions: --key {first.folder.key}" in capsys.readouterr().err
+    assert cli.main([*said, "--key", first.folder.key]) == 0
+    assert json.loads(capsys.readouterr().out) == {"rows": [{"c": 24}]}
+    assert cli.main([*said, "--key", "0123"]) == 2
+    assert "no results with the key '0123'" in capsys.readouterr().err
+
+
 def test_code_and_device_are_part_of_the_key() -> None:
     spec = sweep_spec.read({"experiment": "minority-collapse"})
     assert len({spec.key("a", "cpu"), spec.key("b", "cpu"), spec.key("a", "cuda")}) == 3
@@ -323,7 +341,7 @@ def test_a_configuration_that_cannot_run_has_a_row_that_says_why(write: Callable
 @pytest.mark.parametrize(
     "text",
     [
-        "experiment = 'dang2023-synthetic'\nseeds = 2\n[parameters]\nn = [8, 4]\nd = 4\niterations = 50\nlam = [0.01, 0.1]",
+        "experiment = 'dang2023-synthetic'\nseeds = 2\n[parameters]\nn = [8, 4]\nd = 4\niterations = 9\nlam = [1, 2]",
         "experiment = 'garrod2025-figure2'\nseeds = 2\n[parameters]\nK = 3\nn = 2\nd = 4\nlam = [0.02, 0.05]",
         "experiment = 'central-path'\n[parameters]\nC = 3\nN = 4\np = 3\nw0 = [2, 1]\nsteps = [16, 20]\nt_end = 10",
     ],
@@ -368,9 +386,7 @@ def test_float32_reaches_its_floor_and_no_further(write: Callable[[str], Path]) 
 # ---- what is asked of it
 
 
-def test_the_rows_are_asked_by_sql_and_drawn(
-    write: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_rows_are_asked_by_sql_and_drawn(write: Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
     file = write(SMALL)
     planned = run_here(file)
     said = ["sweep", str(file), "--device", "cpu"]

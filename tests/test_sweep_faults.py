@@ -198,7 +198,8 @@ def test_the_second_driver_says_so_and_the_first_goes_on(tmp_path: Path) -> None
     assert until(lambda: (tmp_path / "lock").exists() and parts(tmp_path))
     second = start(tmp_path, 300)
     assert second.wait(60) == 2
-    assert errors(tmp_path).read_text() == f"tightframe: another process runs a sweep in {tmp_path}; wait for it, or choose --out DIR\n"
+    held = f"another process runs a sweep in {tmp_path}; wait for it, or choose --out DIR"
+    assert errors(tmp_path).read_text() == f"tightframe: {held}\n"
     assert first.wait(60) == 0
     assert rows(tmp_path) == undisturbed(300)
 
