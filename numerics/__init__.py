@@ -6,9 +6,9 @@ the package does not import torch.
 
 >>> from tightframe import numerics
 >>> numerics.__all__
-['columns', 'deep_linear', 'deep_relu', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'landscape',
- 'lbfgs', 'linalg', 'losses', 'low_rank', 'minimisation', 'models', 'parametrisation', 'shapes', 'solution',
- 'statistics']
+['columns', 'deep_linear', 'deep_relu', 'descent', 'flow', 'frames', 'gpu_check', 'initialisers', 'integrators',
+ 'landscape', 'lbfgs', 'linalg', 'losses', 'low_rank', 'minimisation', 'models', 'parametrisation', 'runs', 'shapes',
+ 'simulations', 'solution', 'statistics', 'sweep']
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         descent,
         flow,
         frames,
+        gpu_check,
         initialisers,
         integrators,
         landscape,
@@ -36,9 +37,12 @@ if TYPE_CHECKING:
         minimisation,
         models,
         parametrisation,
+        runs,
         shapes,
+        simulations,
         solution,
         statistics,
+        sweep,
     )
 
 __all__ = [
@@ -48,6 +52,7 @@ __all__ = [
     "descent",
     "flow",
     "frames",
+    "gpu_check",
     "initialisers",
     "integrators",
     "landscape",
@@ -58,9 +63,12 @@ __all__ = [
     "minimisation",
     "models",
     "parametrisation",
+    "runs",
     "shapes",
+    "simulations",
     "solution",
     "statistics",
+    "sweep",
 ]
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .prediction import predict
     from .registry import claims, find, papers
     from .site import report
+    from .sweeping import results, sweep
     from .verification import Standing, recheck, standing, verify
 
 _HOME = {
@@ -41,9 +42,11 @@ _HOME = {
     "predict": "prediction",
     "recheck": "verification",
     "report": "site",
+    "results": "sweeping",
     "show": "display",
     "simulate": "experiments",
     "standing": "verification",
+    "sweep": "sweeping",
     "verify": "verification",
 }
 
@@ -62,9 +65,11 @@ __all__ = [
     "predict",
     "recheck",
     "report",
+    "results",
     "show",
     "simulate",
     "standing",
+    "sweep",
     "verify",
 ]
 

@@ -366,6 +366,85 @@ def simulate(
 
 
 @app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="The sweep, as TOML.", metavar="FILE.toml")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the results; NAME.sweep beside the file.", metavar="DIR")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Processes; as many as cores.", min=1)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    local: Annotated[
+        str | None, typer.Option("--cluster", help="A Dask cluster on this machine.", metavar="local:N")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", help="The Dask scheduler there.", metavar="tcp://HOST:PORT")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Start even if the results may fill the disk.")] = False,
+    query: Annotated[
+        str | None, typer.Option("--query", help="Ask DuckDB about the table results; run nothing.", metavar="SQL")
+    ] = None,
+    plot: Annotated[
+        str | None, typer.Option("--plot", help="Draw columns: x,y or x,y,colour; run nothing.", metavar="COLUMNS")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", help="Draw only these rows, such as 'M = 2'.", metavar="SQL")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="Ask or draw results of another spec or version.", metavar="KEY")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run a grid or random design of simulations; a second start goes on where the first was ended.
+
+    SLURM or PBS, with dask-jobqueue, from any folder that all nodes see:
+    cluster = dask_jobqueue.SLURMCluster(cores=1, memory="4GB");
+    cluster.scale(jobs=100); print(cluster.scheduler_address)
+    and, while that runs, tightframe sweep FILE.toml --scheduler ADDRESS
+    """
+    from . import sweeping
+
+    if query is not None or plot is not None:
+        table, drawn = sweeping.asked(file, query, plot, where, out, device, key)
+        _print_sweep(table, drawn, as_json)
+        return
+    if where is not None or key is not None:
+        raise InputError("expected --where with --plot, and --key with --query or --plot")
+    report = sweeping.sweep(
+        file, out=out, jobs=jobs, device=device, cluster=local, scheduler=scheduler, yes=yes, progress=sweeping.bar
+    )
+    if as_json:
+        _print_json(report.json())
+    else:
+        typer.echo(report.plain())
+    if report.driven.interrupted:
+        print(
+            "tightframe: interrupted; finished configurations are kept, and the same command goes on", file=sys.stderr
+        )
+        raise typer.Exit(3)
+
+
+def _print_sweep(table: Any, drawn: Sequence[Path], as_json: bool) -> None:
+    from .sweeping import rows_json
+
+    rows = None if table is None else rows_json(table)
+    if as_json:
+        told: dict[str, Any] = {} if rows is None else {"rows": rows}
+        _print_json(told | ({"written": list(map(str, drawn))} if drawn else {}))
+        return
+    if rows is not None:
+        from rich.table import Table
+
+        grid = Table(box=None, pad_edge=False)
+        for name in table.column_names:
+            grid.add_column(name)
+        for row in rows:
+            grid.add_row(*("" if value is None else str(value) for value in row.values()))
+        _print_table(grid)
+    if drawn:
+        typer.echo(f"written: {', '.join(map(str, drawn))}")
+
+
+@app.command()
 def verify(
     ids: Annotated[list[str] | None, typer.Argument(help="Claims; all if none is given.", metavar="[ID]...")] = None,
     paper: Annotated[str | None, typer.Option(help="Only claims of this paper.", metavar="KEY")] = None,

@@ -22,6 +22,28 @@ Numbers = dict[str, Any]
 Progress = Callable[[str], None]
 
 
+Setting = Callable[[Values], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a sweep of an experiment has for its configurations, where the experiment can be taken apart into cells.
+
+    ``inputs`` are a cell's parameters. ``setting(values)`` is what the simulation of `numerics.simulations` of this
+    name is told; it raises ``ValueError``, in one line, where values do not fit together. ``predict(values)`` is what
+    the ``claims`` say of the cell, for names that the sweep writes after ``predicted_``: only papers/ sees it.
+    ``curves(x, y, values)``, for names of two parameters and the values of all others, are exact curves of a phase
+    diagram: a label, xs and ys each.
+    """
+
+    inputs: tuple[Input, ...]
+    simulation: str
+    setting: Setting
+    predict: Setting
+    claims: tuple[str, ...]
+    curves: Callable[[str, str, Values], list[tuple[str, Any, Any]]] | None = None
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A simulation: ``run(values, seed, progress)`` gives its numbers, ``figure(numbers)`` draws them.
@@ -29,7 +51,8 @@ class Experiment:
     The numbers are JSON, with ``converged`` and, where that is false, the ``reason``. The figure and the ``summary`` (a
     few lines of text) are made from them alone; ``drawn`` says whether they have anything that a figure may show: all
     has to have converged, unless the figure leaves out, or marks, what has not. ``progress`` is called with a word
-    after each of the ``stages``. ``claims`` are those of which the figure shows something.
+    after each of the ``stages``. ``claims`` are those of which the figure shows something. A sweep runs its ``cell``
+    for each configuration or, without one, all of it.
     """
 
     name: str
@@ -41,6 +64,7 @@ class Experiment:
     figure: Callable[[Numbers], Figure]
     drawn: Callable[[Numbers], bool] = lambda numbers: bool(numbers["converged"])
     claims: tuple[str, ...] = ()
+    cell: Cell | None = None
 
 
 # The module of each experiment, which defines it as EXPERIMENT.

@@ -10,7 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent  # the folder that holds theory, numerics and papers
-ENGINES = {"proof": ("sympy", "python-flint"), "property": ("sympy", "numpy", "torch")}
+ENGINES = {
+    "proof": ("sympy", "python-flint"),
+    "property": ("sympy", "numpy", "torch"),
+    "sweep": ("numpy", "torch", "pyarrow"),
+}
 
 
 @cache
@@ -34,12 +38,25 @@ def source_hash(module: str, kind: str) -> str:
     """
     papers = ROOT / "papers"
     home = papers / module / "__init__.py"
-    pending = [home if home.is_file() else papers / f"{module}.py", papers / "verification.py"]
-    files: set[Path] = set()
+    homes = (home if home.is_file() else papers / f"{module}.py", papers / "verification.py")
+    return _hash(homes, ("theory", "papers") if kind == "proof" else ("theory", "numerics", "papers"))
+
+
+@cache
+def sweep_hash(module: str, whole: bool) -> str:
+    """The hash of the source that the numbers of a sweep rest on: the experiment's module, and what it uses of
+    ``theory`` and ``numerics``; of ``papers`` only if `whole` experiments are run.
+    """
+    homes = ROOT / "papers" / f"{'/'.join(module.split('.'))}.py", ROOT / "numerics" / "runs.py"
+    return _hash(homes, ("theory", "numerics", *(("papers",) if whole else ())))
+
+
+def _hash(homes: tuple[Path, ...], followed: tuple[str, ...]) -> str:
+    """The hash of these files and of all that they import, directly or not, from those folders."""
+    pending, files = list(homes), set[Path]()
     while pending:
         file = pending.pop()
-        skipped = kind == "proof" and file.is_relative_to(ROOT / "numerics")
-        if file not in files and not skipped:
+        if file not in files and (file in homes or file.relative_to(ROOT).parts[0] in followed):
             files.add(file)
             pending.extend(_imports(file))
     digest = hashlib.sha256()
