@@ -7,7 +7,7 @@ the package does not import torch.
 >>> from tightframe import numerics
 >>> numerics.__all__
 ['columns', 'deep_linear', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'lbfgs', 'linalg', 'losses',
- 'low_rank', 'minimisation', 'models', 'shapes', 'solution', 'statistics']
+ 'low_rank', 'measurement', 'minimisation', 'models', 'moments', 'shapes', 'solution', 'statistics']
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
         linalg,
         losses,
         low_rank,
+        measurement,
         minimisation,
         models,
+        moments,
         shapes,
         solution,
         statistics,
@@ -49,8 +51,10 @@ __all__ = [
     "linalg",
     "losses",
     "low_rank",
+    "measurement",
     "minimisation",
     "models",
+    "moments",
     "shapes",
     "solution",
     "statistics",
