@@ -7,8 +7,8 @@ the package does not import torch.
 >>> from tightframe import numerics
 >>> numerics.__all__
 ['columns', 'deep_linear', 'deep_relu', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'landscape',
- 'lbfgs', 'linalg', 'losses', 'low_rank', 'minimisation', 'models', 'parametrisation', 'shapes', 'solution',
- 'statistics']
+ 'lbfgs', 'linalg', 'losses', 'low_rank', 'measurement', 'minimisation', 'models', 'moments', 'parametrisation', 'shapes',
+ 'solution', 'statistics']
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
         linalg,
         losses,
         low_rank,
+        measurement,
         minimisation,
         models,
+        moments,
         parametrisation,
         shapes,
         solution,
@@ -55,8 +57,10 @@ __all__ = [
     "linalg",
     "losses",
     "low_rank",
+    "measurement",
     "minimisation",
     "models",
+    "moments",
     "parametrisation",
     "shapes",
     "solution",
