@@ -1,4 +1,7 @@
-"""All metrics of collapse of stored features in one call, in two passes over them and without any d x d matrix."""
+"""All metrics of collapse of stored features in one call, in one or two passes over them.
+
+A d x d matrix is made only where there are so many classes that projections on their means would cost more.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import torch
 from torch import Tensor
 
 from . import statistics
-from .moments import Accumulator, Moments
+from .moments import Accumulator, Moments, check_rows
 from .shapes import check_compatible, check_matrix
 
 __all__ = ["Measurement", "measure"]
@@ -65,19 +68,22 @@ def measure(
     classes = max(2, int(labels.max()) + 1) if isinstance(labels, Tensor) and labels.numel() else 2
     if classes > len(features):
         raise ValueError(f"expected at most {len(features)} classes, one a row, got label {classes - 1}")
-    gathered = Accumulator(classes, features.shape[1], device=features.device)
+    many = 2 * (classes - 1) > features.shape[1]
+    gathered = Accumulator(classes, features.shape[1], scatter=many, device=features.device)
     gathered.update(features, labels)
     moments = gathered.moments()
     weights = None if classifier is None else _classifier(classifier, bias, moments)
     quotient = float(statistics.nc1_trace_quotient(moments))  # refuses what has no NC1
     axes = statistics.between_axes(moments)
-    whitened, agreeing = _second_pass(gathered, features, labels, statistics.inverse_root(axes, classes), weights)
+    root = statistics.inverse_root(axes, classes)
+    whitened = statistics.energy_along(moments, root) if many else _along(gathered, features, labels, root)
+    agreeing = None if weights is None else _agreeing(moments, features, labels, *weights)
     trace = float(moments.energies.sum()) / moments.samples
     return Measurement(
         moments=moments,
         within_trace=trace,
         between_trace=float(axes[1].square().sum()),
-        nc1_pinv=whitened / (moments.samples * classes),
+        nc1_pinv=float(whitened) / (moments.samples * classes),
         nc1_trace_quotient=quotient,
         cdnv=float(statistics.cdnv(moments)),
         nc2_norm_deviation=float(statistics.nc2_norm_deviation(moments)),
@@ -102,19 +108,20 @@ def _classifier(classifier: Tensor, bias: Tensor | None, moments: Moments) -> tu
     return weights, bias.detach().to(weights)
 
 
-def _second_pass(
-    gathered: Accumulator, features: Tensor, labels: Tensor, basis: Tensor, classifier: tuple[Tensor, Tensor] | None
-) -> tuple[float, int | None]:
-    """Sum of ||P^T (h - mu_k)||^2; how many decisions of the classifier are those of the nearest class means."""
-    moments = gathered.moments()
+def _along(gathered: Accumulator, features: Tensor, labels: Tensor, basis: Tensor) -> float:
+    """Sum of ||P^T (h - mu_k)||^2 over all samples."""
+    parts = gathered.projected(features, labels, basis)
+    return sum(float(within.square().sum(dtype=torch.float64)) for within in parts)
+
+
+def _agreeing(moments: Moments, features: Tensor, labels: Tensor, weights: Tensor, bias: Tensor) -> int:
+    """How many decisions of the classifier are those of the nearest class means."""
     centre, means = statistics.global_mean(moments)[:, 0], statistics.centred_means(moments)
     offsets = means.square().sum(dim=0) / 2
-    whitened, agreeing = 0.0, 0
-    for rows, within in gathered.projected(features, labels, basis):
-        whitened += float(within.square().sum(dtype=torch.float64))
-        if classifier is not None:
-            weights, bias = (each.to(rows.dtype) for each in classifier)
-            # -||h - m||^2 / 2 less the part that all classes share; about the centre, so that an offset cancels first.
-            nearest = (rows - centre.to(rows.dtype)) @ means.to(rows.dtype) - offsets.to(rows.dtype)
-            agreeing += int(((rows @ weights.mT + bias).argmax(dim=1) == nearest.argmax(dim=1)).sum())
-    return whitened, None if classifier is None else agreeing
+    found = 0
+    for rows, _ in check_rows(features, labels, moments.classes, moments.dimension):
+        of_part = weights.to(rows), bias.to(rows), centre.to(rows), means.to(rows), offsets.to(rows)
+        w, b, c, m, o = of_part
+        # -||h - m||^2 / 2 less the part that all classes share; about the centre, so that an offset cancels first.
+        found += int(((rows @ w.mT + b).argmax(dim=1) == ((rows - c) @ m - o).argmax(dim=1)).sum())
+    return found

@@ -20,6 +20,8 @@ from .shapes import check_class_counts, check_dtype, check_finite, check_matrix,
 __all__ = ["Accumulator", "Moments"]
 
 PART = 2**18  # entries of the features that are worked on at once: they stay in a cache of one core
+PART_OF_PRODUCTS = 2**20  # with products of all columns, which larger parts make quicker
+BLOCK = 128  # columns of the scatter that are multiplied at once: with few of them half of the work is saved
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +125,8 @@ class Accumulator:
 
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Add a batch of any size; labels of any integer dtype."""
-        for part, classes in check_rows(features, labels, self.classes, self.dimension):
+        entries = PART if self._scatter is None else PART_OF_PRODUCTS
+        for part, classes in check_rows(features, labels, self.classes, self.dimension, entries):
             rows, where = part.detach().to(self._sums.device), classes.to(self._sums.device)
             new = torch.bincount(where, minlength=self.classes)
             self._choose_origins(rows, where, new)
@@ -131,8 +134,15 @@ class Accumulator:
             self._sums.index_add_(0, where, deviations.to(self._sums))
             self._squares.index_add_(0, where, deviations.square().sum(dim=1).to(self._squares))
             if self._scatter is not None:
-                self._scatter += deviations.mT @ deviations
+                self._add_products(deviations)
             self._counts += new
+
+    def _add_products(self, deviations: Tensor) -> None:
+        """On and below the diagonal, in blocks; what stands above it is never read."""
+        assert self._scatter is not None
+        for start in range(0, self.dimension, BLOCK):
+            stop = min(start + BLOCK, self.dimension)
+            self._scatter[start:stop, :stop] += deviations[:, start:stop].mT @ deviations[:, :stop]
 
     def _choose_origins(self, rows: Tensor, labels: Tensor, new: Tensor) -> None:
         """The first sample of a class."""
@@ -151,13 +161,13 @@ class Accumulator:
                 self._rounded = self._origins
         return rows.to(self._rounded) - self._rounded[labels]
 
-    def projected(self, features: Tensor, labels: Tensor, basis: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Parts of a batch, and (h - mu_k)^T P of every row, for P (d, r): for a second pass."""
+    def projected(self, features: Tensor, labels: Tensor, basis: Tensor) -> Iterator[Tensor]:
+        """(h - mu_k)^T P of the rows of a batch, in parts, for P (d, r): for a second pass."""
         shifts = self._sums / self._counts.clamp(min=1).to(self._sums)[:, None] @ basis
         for part, classes in check_rows(features, labels, self.classes, self.dimension):
             rows, where = part.detach().to(self._sums.device), classes.to(self._sums.device)
             deviations = self._deviations(rows, where)
-            yield rows, deviations @ basis.to(deviations.dtype) - shifts.to(deviations.dtype)[where]
+            yield deviations @ basis.to(deviations.dtype) - shifts.to(deviations.dtype)[where]
 
     def merge(self, other: Accumulator) -> None:
         """Add what another one, of the same sizes and kind, has gathered from other samples."""
@@ -204,7 +214,7 @@ class Accumulator:
         energies = (self._squares - (shifts * self._sums).sum(dim=1)).clamp(min=0)
         scatter = None if self._scatter is None else self._scatter - shifts.mT @ self._sums
         if scatter is not None:
-            scatter = (scatter + scatter.mT) / 2
+            scatter = scatter.tril() + scatter.tril(-1).mT
         return Moments(tuple(self._counts.tolist()), (self._origins + shifts).mT, energies, scatter)
 
     def _copy(self, like: Tensor) -> Accumulator:
@@ -230,7 +240,9 @@ class Accumulator:
         self._rounded = None
 
 
-def check_rows(features: Tensor, labels: Tensor, classes: int, dimension: int) -> Iterator[tuple[Tensor, Tensor]]:
+def check_rows(
+    features: Tensor, labels: Tensor, classes: int, dimension: int, entries: int = PART
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Parts of a batch of features (rows, d) and labels (rows,), all of it checked before the first."""
     if not isinstance(features, Tensor) or features.ndim != 2 or features.shape[1] != dimension:
         shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
@@ -248,5 +260,5 @@ def check_rows(features: Tensor, labels: Tensor, classes: int, dimension: int) -
     if not bool(torch.isfinite(features.sum())):  # one quick pass; a finite sum has finite terms
         check_finite("features", features)
     wide = features if features.dtype in (torch.float32, torch.float64) else features.float()
-    rows = max(PART // dimension, 64)
+    rows = max(entries // dimension, 64)
     return zip(wide.split(rows), labels.long().split(rows), strict=True)
