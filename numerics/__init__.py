@@ -6,9 +6,9 @@ the package does not import torch.
 
 >>> from tightframe import numerics
 >>> numerics.__all__
-['columns', 'deep_linear', 'deep_relu', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'landscape',
- 'lbfgs', 'linalg', 'losses', 'low_rank', 'measurement', 'minimisation', 'models', 'moments', 'parametrisation', 'shapes',
- 'solution', 'statistics']
+['columns', 'deep_linear', 'deep_relu', 'descent', 'fitting', 'flow', 'frames', 'images', 'initialisers', 'integrators',
+ 'landscape', 'lbfgs', 'linalg', 'losses', 'low_rank', 'measurement', 'minimisation', 'models', 'moments', 'mse_split',
+ 'networks', 'parametrisation', 'shapes', 'solution', 'statistics', 'training']
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
         deep_linear,
         deep_relu,
         descent,
+        fitting,
         flow,
         frames,
+        images,
         initialisers,
         integrators,
         landscape,
@@ -37,10 +39,13 @@ if TYPE_CHECKING:
         minimisation,
         models,
         moments,
+        mse_split,
+        networks,
         parametrisation,
         shapes,
         solution,
         statistics,
+        training,
     )
 
 __all__ = [
@@ -48,8 +53,10 @@ __all__ = [
     "deep_linear",
     "deep_relu",
     "descent",
+    "fitting",
     "flow",
     "frames",
+    "images",
     "initialisers",
     "integrators",
     "landscape",
@@ -61,10 +68,13 @@ __all__ = [
     "minimisation",
     "models",
     "moments",
+    "mse_split",
+    "networks",
     "parametrisation",
     "shapes",
     "solution",
     "statistics",
+    "training",
 ]
 
 

@@ -5,7 +5,8 @@ A d x d matrix is made only where there are so many classes that projections on 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -14,7 +15,22 @@ from . import statistics
 from .moments import Accumulator, Moments, check_rows
 from .shapes import check_compatible, check_matrix
 
-__all__ = ["Measurement", "measure"]
+__all__ = ["METRICS", "Measurement", "measure"]
+
+# What one pass over the features is enough for; `nc1_pinv` needs moments with their scatter.
+METRICS: dict[str, Callable[[Moments], Tensor]] = {
+    "within_trace": lambda moments: moments.energies.sum(dim=-1) / moments.samples,
+    "between_trace": lambda moments: statistics.mean_singular_values(moments).square().sum(dim=-1),
+    "nc1_pinv": statistics.nc1_pinv,
+    "nc1_trace_quotient": statistics.nc1_trace_quotient,
+    "cdnv": statistics.cdnv,
+    "nc2_norm_deviation": statistics.nc2_norm_deviation,
+    "nc2_angle_deviation": statistics.nc2_angle_deviation,
+    "nc2_etf_distance": statistics.nc2_etf_distance,
+    "nc2_of_distance": lambda moments: statistics.nc2_frame_distance(moments, "of"),
+    "nc2_gof_distance": lambda moments: statistics.nc2_frame_distance(moments, "gof"),
+    "mean_effective_rank": lambda moments: statistics.effective_rank(statistics.mean_singular_values(moments)),
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +59,7 @@ class Measurement:
     @property
     def metrics(self) -> dict[str, float | None]:
         """All numbers by name."""
-        return {name: value for name, value in asdict(self).items() if name != "moments"}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "moments"}
 
 
 def measure(
@@ -78,22 +94,18 @@ def measure(
     root = statistics.inverse_root(axes, classes)
     whitened = statistics.energy_along(moments, root) if many else _along(gathered, features, labels, root)
     agreeing = None if weights is None else _agreeing(moments, features, labels, *weights)
-    trace = float(moments.energies.sum()) / moments.samples
+    dear = {
+        "between_trace": float(axes[1].square().sum()),
+        "nc1_pinv": float(whitened) / (moments.samples * classes),
+        "nc1_trace_quotient": quotient,
+        "mean_effective_rank": float(statistics.effective_rank(axes[1])),
+    }
     return Measurement(
         moments=moments,
-        within_trace=trace,
-        between_trace=float(axes[1].square().sum()),
-        nc1_pinv=float(whitened) / (moments.samples * classes),
-        nc1_trace_quotient=quotient,
-        cdnv=float(statistics.cdnv(moments)),
-        nc2_norm_deviation=float(statistics.nc2_norm_deviation(moments)),
-        nc2_angle_deviation=float(statistics.nc2_angle_deviation(moments)),
-        nc2_etf_distance=float(statistics.nc2_etf_distance(moments)),
-        nc2_of_distance=float(statistics.nc2_frame_distance(moments, "of")),
-        nc2_gof_distance=float(statistics.nc2_frame_distance(moments, "gof")),
-        mean_effective_rank=float(statistics.effective_rank(axes[1])),
         nc3_alignment=None if weights is None else float(statistics.nc3_alignment(weights[0], moments)),
         nc4_agreement=None if agreeing is None else agreeing / moments.samples,
+        **dear,
+        **{name: float(metric(moments)) for name, metric in METRICS.items() if name not in dear},
     )
 
 
@@ -116,12 +128,8 @@ def _along(gathered: Accumulator, features: Tensor, labels: Tensor, basis: Tenso
 
 def _agreeing(moments: Moments, features: Tensor, labels: Tensor, weights: Tensor, bias: Tensor) -> int:
     """How many decisions of the classifier are those of the nearest class means."""
-    centre, means = statistics.global_mean(moments)[:, 0], statistics.centred_means(moments)
-    offsets = means.square().sum(dim=0) / 2
     found = 0
     for rows, _ in check_rows(features, labels, moments.classes, moments.dimension):
-        of_part = weights.to(rows), bias.to(rows), centre.to(rows), means.to(rows), offsets.to(rows)
-        w, b, c, m, o = of_part
-        # -||h - m||^2 / 2 less the part that all classes share; about the centre, so that an offset cancels first.
-        found += int(((rows @ w.mT + b).argmax(dim=1) == ((rows - c) @ m - o).argmax(dim=1)).sum())
+        logits = rows @ weights.to(rows).mT + bias.to(rows)
+        found += int((logits.argmax(dim=1) == statistics.nearest_means(moments, rows)).sum())
     return found

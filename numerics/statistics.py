@@ -36,6 +36,7 @@ __all__ = [
     "nc2_norm_deviation",
     "nc3_alignment",
     "nc4_agreement",
+    "nearest_means",
     "residuals",
     "snr_matrix",
     "snr_singular_values",
@@ -443,10 +444,29 @@ def nc4_agreement(classifier: Tensor, features: Features, bias: Tensor | None = 
         check_compatible(bias=bias, classifier=classifier, features=features.values)
         logits = logits + bias
     means = centred_means(features)
-    # -||h - m||^2 / 2 less the part that all classes share; about mu_G, so that a large offset cancels first.
-    nearest = means.mT @ _centred(features.values) - means.square().sum(dim=-2).unsqueeze(-1) / 2
+    nearest = _nearness(means, _centred(features.values))
     agree = logits.argmax(dim=-2) == nearest.argmax(dim=-2)
     return agree.to(features.values.dtype).mean(dim=-1)
+
+
+def _nearness(means: Tensor, centred: Tensor) -> Tensor:
+    """-||h - m||^2 / 2 less the part that all classes share; about mu_G, so that a large offset cancels first."""
+    return means.mT @ centred - means.square().sum(dim=-2).unsqueeze(-1) / 2
+
+
+def nearest_means(moments: Moments, rows: Tensor) -> Tensor:
+    """The class of the nearest class mean, for features in rows (N, d); a tie goes to the lower class.
+
+    >>> import torch
+    >>> from tightframe.numerics import statistics
+    >>> from tightframe.numerics.models import Features
+    >>> from tightframe.numerics.moments import Moments
+    >>> moments = Moments.of(Features(torch.tensor([[-3.0, -1.0, 1.0, 3.0]]), (2, 2)))
+    >>> statistics.nearest_means(moments, torch.tensor([[-9.0], [0.5]]))
+    tensor([0, 1])
+    """
+    centre, means = (each.to(rows) for each in (global_mean(moments), centred_means(moments)))
+    return _nearness(means, rows.mT - centre).argmax(dim=-2)
 
 
 def _check_classifier(classifier: Tensor, features: Sampled) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .documents import document
     from .evidence import Evidence, Verdict
     from .experiments import simulate
+    from .measuring import measure
     from .prediction import predict
     from .registry import claims, find, papers
     from .verification import Standing, recheck, standing, verify
@@ -36,6 +37,7 @@ _HOME = {
     "claims": "registry",
     "document": "documents",
     "find": "registry",
+    "measure": "measuring",
     "papers": "registry",
     "predict": "prediction",
     "recheck": "verification",
@@ -56,6 +58,7 @@ __all__ = [
     "claims",
     "document",
     "find",
+    "measure",
     "papers",
     "predict",
     "recheck",

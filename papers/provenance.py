@@ -10,7 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent  # the folder that holds theory, numerics and papers
-ENGINES = {"proof": ("sympy", "python-flint"), "property": ("sympy", "numpy", "torch")}
+ENGINES = {
+    "proof": ("sympy", "python-flint"),
+    "property": ("sympy", "numpy", "torch"),
+    "runs": ("numpy", "torch", "scikit-learn"),
+}
 
 
 @cache
