@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .documents import document
     from .evidence import Evidence, Verdict
     from .experiments import simulate
+    from .measuring import measure
     from .prediction import predict
     from .registry import claims, find, papers
     from .site import report
@@ -38,6 +39,7 @@ _HOME = {
     "claims": "registry",
     "document": "documents",
     "find": "registry",
+    "measure": "measuring",
     "papers": "registry",
     "predict": "prediction",
     "recheck": "verification",
@@ -61,6 +63,7 @@ __all__ = [
     "claims",
     "document",
     "find",
+    "measure",
     "papers",
     "predict",
     "recheck",

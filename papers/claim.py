@@ -15,7 +15,7 @@ from ..theory.printing import latex
 from ..theory.proof.certificate import content_hash
 from ..theory.proof.statement import Statement
 from .domain import Domain
-from .evidence import Comparison, Kind, Verdict
+from .evidence import Comparison, Kind, Outcome, Verdict
 from .prediction import Prediction
 
 Numerics = Callable[[Mapping[str, Any], int], Comparison]
@@ -37,6 +37,20 @@ class Paper:
 
 
 @dataclass(frozen=True)
+class Runs:
+    """The runs that an empirical claim rests on: an experiment, its inputs, and what its numbers say about the claim.
+
+    ``judge`` sees the numbers alone, so that a verdict follows from what is stored. ``quick`` inputs take seconds,
+    ``full`` ones minutes; the latter are shipped.
+    """
+
+    experiment: str
+    quick: Mapping[str, Any]
+    full: Mapping[str, Any]
+    judge: Callable[[Mapping[str, Any]], Outcome]
+
+
+@dataclass(frozen=True)
 class Claim:
     """One claim. ``id`` is ``paper/slug`` and permanent; ``locator`` is ``None`` where it is not known.
 
@@ -46,6 +60,7 @@ class Claim:
     generalises, ``corrects`` the one that it replaces; both are links from a claim of our own. ``lemmas`` are theorems
     of the literature that one needs to read the statement as the title says it. ``beyond`` names the parts of the claim
     that the statement leaves to simulation: with it a proof covers a part only. ``predict`` evaluates its closed form.
+    ``runs`` are the evidence for an empirical claim, which no proof can settle, and no other claim has them.
     """
 
     id: str
@@ -65,6 +80,7 @@ class Claim:
     lemmas: tuple[str, ...] = ()
     beyond: str = ""
     predict: Prediction | None = None
+    runs: Runs | None = None
 
     def __post_init__(self) -> None:
         paper, _, slug = self.id.partition("/")
@@ -72,6 +88,10 @@ class Claim:
             raise ValueError(f"a claim id has the form paper/slug, not {self.id!r}")
         if dict(self.domain.ranges) != dict(self.setting.parameters):
             raise ValueError(f"{self.id}: the domain and the setting of the proof give different ranges")
+        if (self.runs is not None) != (self.kind is Kind.EMPIRICAL) or (self.runs and (self.derive or self.numerics)):
+            raise ValueError(
+                f"{self.id}: an empirical claim rests on runs, and on nothing else; other claims have none"
+            )
 
     @property
     def paper(self) -> str:

@@ -445,6 +445,26 @@ def _print_sweep(table: Any, drawn: Sequence[Path], as_json: bool) -> None:
 
 
 @app.command()
+def measure(
+    file: Annotated[Path, typer.Argument(help="Features, labels, perhaps a classifier: .npz, .pt or .safetensors.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for numbers and figures.", metavar="DIR")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure collapse of stored features: NC1 to NC4, and the nearest frame."""
+    from . import measuring
+
+    data = measuring.measure(file)
+    if as_json:
+        _print_json(data)
+    else:
+        typer.echo(measuring.plain(data))
+    if out is not None:
+        written = _saved(lambda: measuring.save(data, out), out, False)
+        if not as_json:
+            typer.echo(written, nl=False)
+
+
+@app.command()
 def verify(
     ids: Annotated[list[str] | None, typer.Argument(help="Claims; all if none is given.", metavar="[ID]...")] = None,
     paper: Annotated[str | None, typer.Option(help="Only claims of this paper.", metavar="KEY")] = None,
@@ -561,6 +581,13 @@ def _write_certificates(results: Sequence[Standing], folder: Path) -> None:
         if result.certificate is not None:
             text = json.dumps(result.certificate, separators=(",", ":"), sort_keys=True)
             _write(text + "\n", folder / f"{result.claim}.json")
+        if result.numbers is not None:
+            from . import registry
+            from .store import runs_path
+
+            record = {"hash": registry.find(result.claim).hash, "numbers": result.numbers}
+            text = json.dumps(record, separators=(",", ":"), sort_keys=True, allow_nan=False)
+            _write(text + "\n", runs_path(result.claim, folder))
 
 
 def _recorded_mutants(names: Sequence[str], as_json: bool) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .drawing import STYLE
-from .prediction import Input, Values, read
+from .prediction import Input, Values, Word, read
 from .registry import UnknownName
 from .store import write_atomically
 
@@ -57,7 +57,7 @@ class Experiment:
 
     name: str
     says: str
-    inputs: tuple[Input, ...]
+    inputs: tuple[Input | Word, ...]
     stages: Callable[[Values], int]
     run: Callable[[Values, int, Progress], Numbers]
     summary: Callable[[Numbers], list[str]]
@@ -82,6 +82,9 @@ EXPERIMENTS = {
     "garrod2025-relu": "garrod2025.relu",
     "garrod2025-depth": "garrod2025.depth",
     "imbalanced-depth": "garrod2025.imbalance",
+    "proximity": "han2022.proximity",
+    "deep-linear-heads": "dang2023.heads",
+    "low-rank-heads": "garrod2025.heads",
 }
 
 
@@ -141,15 +144,21 @@ def save(experiment: Experiment, numbers: Numbers, folder: Path) -> list[Path]:
     write_atomically(paths[0], text + "\n")
     if not experiment.drawn(numbers):
         return paths
+    return [*paths, *save_figure(experiment.name, lambda: experiment.figure(numbers), folder)]
+
+
+def save_figure(name: str, draw: Callable[[], Figure], folder: Path) -> list[Path]:
+    """A figure as PNG and PDF; each file whole or not at all."""
     import matplotlib as mpl
 
     # Neither a date nor a version in the files: the same numbers give the same bytes.
     unsaid: dict[str, tuple[str, ...]] = {"png": ("Software",), "pdf": ("CreationDate", "Producer", "Creator")}
+    paths: list[Path] = []
     with mpl.rc_context(dict(STYLE)):
-        drawn = experiment.figure(numbers)
+        drawn = draw()
         for suffix, keys in unsaid.items():
             buffer = io.BytesIO()
             drawn.savefig(buffer, format=suffix, metadata=dict.fromkeys(keys))
-            paths.append(folder / f"{experiment.name}.{suffix}")
+            paths.append(folder / f"{name}.{suffix}")
             write_atomically(paths[-1], buffer.getvalue())
     return paths

@@ -14,6 +14,7 @@ ENGINES = {
     "proof": ("sympy", "python-flint"),
     "property": ("sympy", "numpy", "torch"),
     "sweep": ("numpy", "torch", "pyarrow"),
+    "runs": ("numpy", "torch", "scikit-learn"),
 }
 
 
