@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .drawing import STYLE
 from .prediction import Input, Values, read
-from .registry import UnknownName
+from .registry import UnknownName, papers
 from .store import write_atomically
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Experiment:
     drawn: Callable[[Numbers], bool] = lambda numbers: bool(numbers["converged"])
 
 
-# The module of each experiment, which defines it as EXPERIMENT.
+# The module of each experiment that defines it as EXPERIMENT; those of a paper in one file are in its PAPER.
 EXPERIMENTS = {
     "central-path": "han2022.central_path",
     "imbalanced-lengths": "dang2023.lengths",
@@ -66,10 +66,13 @@ def find(name: str) -> Experiment:
     Raises:
         UnknownName: naming those that there are.
     """
-    if name not in EXPERIMENTS:
-        raise UnknownName(f"no experiment is called {name!r}; known: {', '.join(EXPERIMENTS)}")
-    found: Experiment = import_module(f".{EXPERIMENTS[name]}", __package__).EXPERIMENT
-    return found
+    if name in EXPERIMENTS:
+        found: Experiment = import_module(f".{EXPERIMENTS[name]}", __package__).EXPERIMENT
+        return found
+    own = {each.name: each for paper in papers().values() for each in paper.experiments}
+    if name not in own:
+        raise UnknownName(f"no experiment is called {name!r}; known: {', '.join((*EXPERIMENTS, *own))}")
+    return own[name]
 
 
 def simulate(name: str, /, *, seed: int = 0, out: Path | str | None = None, **inputs: Any) -> Numbers:
