@@ -107,7 +107,7 @@ class Example:
         features, best = (w.T * (w * w.T + ridge * sp.eye(classes)).inv() * target for w in (weights, optimal))
         scale = self.unit / first**2  # lam_M
         roots = [four_squares(self.unit * e.excess(depth)) for e in self.eigenvalues]
-        excess = sp.Matrix.hstack(*(self.function(list(column)) for column in zip(*roots, strict=True)))
+        excess = self.basis * sp.Matrix.hstack(*(sp.diag(*column) for column in zip(*roots, strict=True)))
         ratio = [
             (e.root**2 - e.best**2) / (self.unit * e.excess(depth)) if e.excess(depth) else sp.S.Zero
             for e in self.eigenvalues
