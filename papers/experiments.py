@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .drawing import STYLE
 from .prediction import Input, Values, Word, read
-from .registry import UnknownName
+from .registry import UnknownName, papers
 from .store import write_atomically
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Experiment:
     cell: Cell | None = None
 
 
-# The module of each experiment, which defines it as EXPERIMENT.
+# The module of each experiment that defines it as EXPERIMENT; those of a paper in one file are in its PAPER.
 EXPERIMENTS = {
     "central-path": "han2022.central_path",
     "imbalanced-lengths": "dang2023.lengths",
@@ -88,21 +88,29 @@ EXPERIMENTS = {
 }
 
 
+def modules() -> dict[str, str]:
+    """The module of each experiment, by name."""
+    return EXPERIMENTS | {each.name: key for key, paper in papers().items() for each in paper.experiments}
+
+
 def find(name: str) -> Experiment:
     """The experiment with this name.
 
     Raises:
         UnknownName: naming those that there are.
     """
-    if name not in EXPERIMENTS:
-        raise UnknownName(f"no experiment is called {name!r}; known: {', '.join(EXPERIMENTS)}")
-    found: Experiment = import_module(f".{EXPERIMENTS[name]}", __package__).EXPERIMENT
-    return found
+    if name in EXPERIMENTS:
+        found: Experiment = import_module(f".{EXPERIMENTS[name]}", __package__).EXPERIMENT
+        return found
+    own = {each.name: each for paper in papers().values() for each in paper.experiments}
+    if name not in own:
+        raise UnknownName(f"no experiment is called {name!r}; known: {', '.join((*EXPERIMENTS, *own))}")
+    return own[name]
 
 
 def of_paper(key: str) -> list[str]:
     """The names of the experiments of a paper, in their order."""
-    return [name for name, module in EXPERIMENTS.items() if module.partition(".")[0] == key]
+    return [name for name, module in modules().items() if module.partition(".")[0] == key]
 
 
 def simulate(name: str, /, *, seed: int = 0, out: Path | str | None = None, **inputs: Any) -> Numbers:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .experiments import EXPERIMENTS, Experiment, Numbers, find
+from .experiments import Experiment, Numbers, find, modules
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_BYTES = 64 * 1024 * 1024  # of one file; the largest that we write has less than one
@@ -95,14 +95,14 @@ def of(folder: Path | None) -> Iterator[Figure]:
     """
     if folder is not None and not folder.is_dir():
         raise ValueError(f"{folder}: expected a folder that tightframe simulate --out wrote")
-    for name in EXPERIMENTS:
+    for name in modules():
         experiment = find(name)
         yield Figure(experiment) if folder is None else read(experiment, folder)
 
 
 def paper(figure: Figure) -> str:
     """The key of the paper whose module defines the experiment."""
-    return EXPERIMENTS[figure.experiment.name].partition(".")[0]
+    return modules()[figure.experiment.name].partition(".")[0]
 
 
 def inputs(numbers: Mapping[str, Any]) -> str:

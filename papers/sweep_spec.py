@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import experiments
-from .experiments import EXPERIMENTS, Experiment
+from .experiments import Experiment, modules
 from .prediction import Input, exact, to_float
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def named(path: Path) -> str | None:
         found = tomllib.loads(path.read_text(encoding="utf-8")).get("experiment")
     except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, str) and found in EXPERIMENTS else None
+    return found if isinstance(found, str) and found in modules() else None
 
 
 def read(given: Mapping[str, Any]) -> Spec:
@@ -123,7 +123,7 @@ def read(given: Mapping[str, Any]) -> Spec:
     _known("key", given, KEYS)
     name = given.get("experiment")
     if not isinstance(name, str):
-        raise ValueError(f'expected experiment = "NAME", with one of {", ".join(EXPERIMENTS)}')
+        raise ValueError(f'expected experiment = "NAME", with one of {", ".join(modules())}')
     experiment = experiments.find(name)
     inputs = experiment.inputs if experiment.cell is None else experiment.cell.inputs
     kind = given.get("design", "grid")

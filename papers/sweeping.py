@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import provenance, sweep_spec
-from .experiments import EXPERIMENTS
+from .experiments import modules
 from .prediction import echo
 from .sweep_driver import Driven, Progress, drive
 from .sweep_folder import Folder, query, require_extra
@@ -240,7 +240,7 @@ def plan(file: Path, out: Path | None = None, device: str = "auto") -> Plan:
     spec = sweep_spec.load(file)
     code = {
         "version": version("tightframe"),
-        "source": provenance.sweep_hash(EXPERIMENTS[spec.experiment.name], spec.experiment.cell is None),
+        "source": provenance.sweep_hash(modules()[spec.experiment.name], spec.experiment.cell is None),
         "engines": provenance.engines("sweep"),
     }
     root = _root(file, out)
