@@ -134,7 +134,9 @@ def _own(found: tuple[Source, ...], shipped: tuple[str, ...]) -> Own:
             loaded = load(source)
             key = loaded.paper.key
             if key in shipped:
-                raise ClaimsFileError(f"{loaded.name}: the key {key!r} is that of a paper of tightframe's; choose another")
+                raise ClaimsFileError(
+                    f"{loaded.name}: the key {key!r} is that of a paper of tightframe's; choose another"
+                )
             if key in papers:
                 raise ClaimsFileError(f"{loaded.name} and {papers[key].name} both have the key {key!r}")
             papers[key] = loaded
@@ -175,7 +177,9 @@ def tangled(papers: Mapping[str, Loaded], shipped: Sequence[str]) -> list[tuple[
             if other in claims:
                 visit(other, (*path, name))
             elif other.partition("/")[0] not in shipped:
-                found.setdefault(name.partition("/")[0], f"{place(name)}: {name} depends on {other!r}, which there is not")
+                found.setdefault(
+                    name.partition("/")[0], f"{place(name)}: {name} depends on {other!r}, which there is not"
+                )
 
     for name in claims:
         visit(name, ())
@@ -310,7 +314,7 @@ def _imported(source: Source) -> Loaded:
     """Import in this process; whatever it prints or raises is a :class:`ClaimsFileError`."""
     out = _Listening(source)
     try:
-        with out, _alarm(source):
+        with _streams(out), _alarm(source):
             module = _run(source)
         file = source.file or Path(str(module.__file__))
         if out.line is not None:
@@ -357,10 +361,8 @@ class _Listening(io.TextIOBase):
     """Stands for stdout while a file is imported, and for an empty stdin; keeps who printed first."""
 
     def __init__(self, source: Source) -> None:
-        self.source, self.line, self.text = source, None, ""
-        self.kept: tuple[Any, Any] = (None, None)
-
-    line: str | None
+        self.source, self.text = source, ""
+        self.line: str | None = None
 
     def writable(self) -> bool:
         return True
@@ -371,13 +373,15 @@ class _Listening(io.TextIOBase):
             self.text = text.strip().splitlines()[0][:40]
         return len(text)
 
-    def __enter__(self) -> _Listening:
-        self.kept = sys.stdout, sys.stdin
-        sys.stdout, sys.stdin = self, io.StringIO()
-        return self
 
-    def __exit__(self, *error: object) -> None:
-        sys.stdout, sys.stdin = self.kept
+@contextlib.contextmanager
+def _streams(out: _Listening) -> Iterator[None]:
+    kept = sys.stdout, sys.stdin
+    sys.stdout, sys.stdin = out, io.StringIO()
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stdin = kept
 
 
 def _line(source: Source, frame: FrameType | None) -> str:
@@ -428,11 +432,14 @@ def explain(error: BaseException, source: Source, origin: str | None = None) -> 
 
 def _paper(module: ModuleType, source: Source, file: Path) -> Paper:
     """What ``PAPER`` is, with functions that leave stdout alone."""
-    from .draft import Draft, valid_key
+    from .draft import Draft
+    from .stating import valid_key
 
     found = getattr(module, "PAPER", None)
     if found is None:
-        raise ClaimsFileError(f"{source.name}:1: defines no PAPER; `tightframe new FILE --key KEY` writes a file that does")
+        raise ClaimsFileError(
+            f"{source.name}:1: defines no PAPER; `tightframe new FILE --key KEY` writes a file that does"
+        )
     line = ":1"
     if isinstance(found, Draft):
         line = f":{found.origin.rpartition(':')[2]}" if found.origin else ":1"

@@ -732,7 +732,8 @@ def _report(error: Exception, usage_error: type) -> int:
     message = _one_line(str(error.args[0] if isinstance(error, LookupError) and error.args else error))
     if not isinstance(error, expected):
         message = f"internal error ({type(error).__name__}: {message}); run with --debug for the traceback"
-    print(f"tightframe: {message}", file=sys.stderr)
+    if message not in _problems():  # those are said where they are met
+        print(f"tightframe: {message}", file=sys.stderr)
     return 2
 
 

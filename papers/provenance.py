@@ -15,7 +15,7 @@ ENGINES = {"proof": ("sympy", "python-flint"), "property": ("sympy", "numpy", "t
 
 @cache
 def _imports(file: Path) -> tuple[Path, ...]:
-    """Modules of the three packages that a file imports, at any depth of its code; of a claims file, those beside it."""
+    """Modules of the three packages that a file imports, at any depth of its code; of a claims file, those beside."""
     found: list[Path] = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -110,6 +110,17 @@ class Sampler:
             "Give one with examples=: a function (rng, values) that returns exact values of some symbols"
         )
 
+    def fitted(self, rng: random.Random, values: dict[Any, Any]) -> Values | None:
+        """Values near these that satisfy the hypotheses; ``None`` if none is found.
+
+        What an equation gives a value is computed anew; the other hypotheses may be solved for.
+        """
+        return self._fitted(rng, values)[0]
+
+    def assignments(self) -> list[tuple[Any, Any]]:
+        """Symbols that an equation gives a value, with that value, in an order in which they can be computed."""
+        return [(symbol, value) for symbol, value, _, _ in self._assigned]
+
     def _drawn(self, rng: random.Random) -> dict[Any, Any] | None:
         values: dict[Any, Any] = {}
         for parameter in self.domain.parameters:
@@ -140,7 +151,7 @@ class Sampler:
         if not self.hypotheses:
             return values, ""
         if self.given is None:
-            for symbol, translation, poly in self._assigned:
+            for symbol, _, translation, poly in self._assigned:
                 model = complete_model(translation, values)
                 if model is None:
                     return None, "an inverse"
@@ -200,7 +211,7 @@ class Sampler:
         return Walk(translation, equations(statements), names)
 
     @cached_property
-    def _assigned(self) -> list[tuple[Any, Translation, Any]]:
+    def _assigned(self) -> list[tuple[Any, Any, Translation, Any]]:
         """Symbols that an equation gives a value, in an order in which that is possible."""
         pending: dict[Any, Any] = {}
         fixed = {shape.symbol for shape in self.shapes if shape.form != "any"}
@@ -214,7 +225,7 @@ class Sampler:
                 if free and symbol not in self._mentioned(value):
                     pending[symbol] = value
                     break
-        found: list[tuple[Any, Translation, Any]] = []
+        found: list[tuple[Any, Any, Translation, Any]] = []
         while pending:
             ready = next((s for s, value in pending.items() if not self._mentioned(value) & pending.keys()), None)
             if ready is None:
@@ -222,7 +233,7 @@ class Sampler:
             translation = Translation(self.domain.ranges, self._setting.symmetric, self.definitions)
             value = pending.pop(ready)
             read = translation.matrix if isinstance(ready, MatrixExpr) else translation.scalar
-            found.append((ready, translation, read(value)))
+            found.append((ready, value, translation, read(value)))
         return found
 
     def _mentioned(self, expr: Any) -> set[Any]:

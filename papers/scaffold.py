@@ -15,11 +15,19 @@ def text(file: Path, key: str, title: str, authors: str) -> str:
     """A claims file with an identity, a threshold and a simulated claim.
 
     Examples:
-        >>> "PAPER = Draft('me2027', 'Ridge', authors='A. Author')" in text(Path("a.py"), "me2027", "Ridge", "A. Author")
+        >>> "PAPER = Draft('me2027', 'Ridge', authors='A. Author')" in text(
+        ...     Path("a.py"), "me2027", "Ridge", "A. Author"
+        ... )
         True
     """
     template = resources.files("tightframe.papers").joinpath("templates", "claims.txt").read_text(encoding="utf-8")
-    words = {"@KEY@": key, "@FILE@": file.name, "@KEYTEXT@": repr(key), "@TITLE@": repr(title), "@AUTHORS@": repr(authors)}
+    words = {
+        "@KEY@": key,
+        "@FILE@": file.name,
+        "@KEYTEXT@": repr(key),
+        "@TITLE@": repr(title),
+        "@AUTHORS@": repr(authors),
+    }
     for mark, word in words.items():
         template = template.replace(mark, word)
     return template
@@ -33,7 +41,7 @@ def write(file: Path, key: str, title: str = "Title of the paper", authors: str 
         FileExistsError: if there is such a file.
     """
     from . import registry
-    from .draft import valid_key
+    from .stating import valid_key
 
     if file.suffix != ".py" or not file.stem:
         raise ValueError(f"a claims file is a Python file, such as mypaper.py, not {file}")

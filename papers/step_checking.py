@@ -1,4 +1,4 @@
-"""What is missing in a derivation: every step with the rule that shows it, an example in which it is false, or the rest.
+"""What is missing in a derivation: each step with the rule that shows it, an example where it is false, or the rest.
 
 The steps are taken one after the other as :meth:`Derivation.prove` takes them. A step that does not follow is tried
 with the other rules for statements of its kind, and then taken for granted, so that those after it are looked at too.
@@ -19,7 +19,7 @@ from ..theory.proof.rules import Attested, Proving, Refutation, StepFailed
 from ..theory.proof.translation import Untranslatable
 from . import claims_files, registry
 from .claim import Claim
-from .draft import DEFAULT_RULES, line_of
+from .stating import DEFAULT_RULES, line_of
 from .verification import Standing
 
 SECONDS = 5.0  # for a rule that the author did not name
@@ -79,7 +79,9 @@ class StepReports:
             lines.append(f"  {step.outcome:<10} {step.name:<{widest}}  {said}".rstrip())
         for name, origin in self.unused:
             place = f"{origin}: " if origin else ""
-            lines.append(f"  {place}the hypothesis {name!r} is not used: the claim holds without it, or it is missing a step")
+            lines.append(
+                f"  {place}the hypothesis {name!r} is not used: the claim holds without it, or it is missing a step"
+            )
         return "\n".join(lines)
 
 
@@ -122,58 +124,25 @@ def check_steps(claim: Claim | str, step: str | None = None, seed: int = 0) -> S
 
 def _tried(step: Step, claim: Claim, proving: Proving) -> StepReport:
     started = time.perf_counter()
-    try:
-        with _undo(proving) as before:
-            _take(step, step.by, proving)
-        return _report(step, claim, "follows", _rule(step.by, proving), "", started)
-    except Untranslatable as error:
-        return _report(step, claim, "unreadable", "", str(error), started)
-    except Attested as error:
-        before()
-        return _report(step, claim, "attested", "z3", str(error), started)
-    except Refutation as error:
-        before()
-        return _report(step, claim, "false", "", _where(step, error, proving), started, error.witness)
-    except (StepFailed, checker.Rejected) as error:
-        before()
-        reason = str(error)
-    for by in others(step.says, step.by):
+    reason = ""
+    for by in (step.by, *others(step.says, step.by)):
+        kept = dict(proving.established), list(proving.entries)
         try:
-            with _undo(proving) as before:
-                _take(step, by, proving)
-            detail = f"not by {step.by.rule or type(step.by).__name__}: {reason[:SHOWN]}"
+            proving.take(step.name, step.says, by)
+        except Untranslatable as error:
+            return _report(step, claim, "unreadable", "", str(error), started)
+        except (StepFailed, Refutation, checker.Rejected) as error:
+            proving.established, proving.entries = kept
+            if isinstance(error, Attested):
+                return _report(step, claim, "attested", "z3", str(error), started)
+            if isinstance(error, Refutation):
+                return _report(step, claim, "false", "", _where(step, error, proving), started, error.witness)
+            reason = reason or str(error)
+        else:
+            detail = f"not by {step.by.rule or type(step.by).__name__}: {reason[:SHOWN]}" if reason else ""
             return _report(step, claim, "follows", _rule(by, proving), detail, started)
-        except Attested as error:
-            before()
-            return _report(step, claim, "attested", "z3", str(error), started)
-        except Refutation as error:
-            before()
-            return _report(step, claim, "false", "", _where(step, error, proving), started, error.witness)
-        except (StepFailed, Untranslatable, checker.Rejected):
-            before()
     hints = " ".join(missing_inverses(step, proving))
     return _report(step, claim, "not shown", "", f"{reason[:SHOWN]}{f'. {hints}' if hints else ''}", started)
-
-
-def _take(step: Step, by: rules.Justification, proving: Proving) -> None:
-    proving.take(step.name, step.says, by)
-
-
-class _undo:
-    """Remembers what is established; the function that it gives takes everything since back."""
-
-    def __init__(self, proving: Proving) -> None:
-        self.proving = proving
-        self.kept = dict(proving.established), list(proving.entries)
-
-    def __enter__(self) -> Any:
-        def back() -> None:
-            self.proving.established, self.proving.entries = dict(self.kept[0]), list(self.kept[1])
-
-        return back
-
-    def __exit__(self, *error: object) -> None:
-        return None
 
 
 def _rule(by: rules.Justification, proving: Proving) -> str:
@@ -211,7 +180,9 @@ def _report(
 ) -> StepReport:
     origin = step.origin or claim.origin
     place = None if origin is None else claims_files.shown_place(origin)
-    return StepReport(step.name, step.says.latex(), place, outcome, rule, detail, time.perf_counter() - started, witness)
+    return StepReport(
+        step.name, step.says.latex(), place, outcome, rule, detail, time.perf_counter() - started, witness
+    )
 
 
 def _where(step: Step, error: Refutation, proving: Proving) -> str:
@@ -241,8 +212,10 @@ def residual(says: st.Statement, proving: Proving, witness: Mapping[str, Any]) -
         rows = proving.translation.algebra.evaluate(proving.translation.statement(says).target, model)
     except (checker.Rejected, KeyError):
         return ""
-    return str(rows[0][0]) if proving.translation.statement(says).target.shape is None else rows_text(
-        [[str(x) for x in row] for row in rows]
+    return (
+        str(rows[0][0])
+        if proving.translation.statement(says).target.shape is None
+        else rows_text([[str(x) for x in row] for row in rows])
     )
 
 
@@ -281,7 +254,7 @@ def _place(origin: str | None) -> str:
 
 
 def remarks(claim: Claim, where: Standing) -> Iterator[str]:
-    """Of a claim of the user's, a line for what keeps it from being proved, and for hypotheses that it does not need."""
+    """Of a claim of the user's, a line for what keeps it from being proved, and for each hypothesis without use."""
     places = {each.name: each.origin for each in claim.derivation.steps} if claim.derivation is not None else {}
     for piece in where.evidence:
         if piece.outcome == "failed":

@@ -44,7 +44,9 @@ u, v = PAPER.vector("u", n), PAPER.vector("v", n)
 PAPER.claim(
     "woodbury",
     "The inverse of a matrix after an update of rank r",
-    Equal(inverse(A + U * S * V), inverse(A) - inverse(A) * U * inverse(inverse(S) + V * inverse(A) * U) * V * inverse(A)),
+    Equal(
+        inverse(A + U * S * V), inverse(A) - inverse(A) * U * inverse(inverse(S) + V * inverse(A) * U) * V * inverse(A)
+    ),
     given={
         "A": Invertible(A),
         "S": Invertible(S),
@@ -55,17 +57,22 @@ PAPER.claim(
 )
 
 # Sherman & Morrison 1950
+updated = inverse(A) * (1 + trace(v.T * inverse(A) * u)) - inverse(A) * u * v.T * inverse(A)
+Z = PAPER.matrix("Z", n, n)
 PAPER.claim(
     "sherman-morrison",
     "The inverse of a matrix after an update of rank one",
-    Equal(
-        inverse(A + u * v.T) * (1 + trace(v.T * inverse(A) * u)),
-        inverse(A) * (1 + trace(v.T * inverse(A) * u)) - inverse(A) * u * v.T * inverse(A),
-    ),
+    Equal(inverse(A + u * v.T) * (1 + trace(v.T * inverse(A) * u)), updated),
     given={"A": Invertible(A), "sum": Invertible(A + u * v.T)},
     steps=[
-        step("resolvent", Equal(inverse(A + u * v.T) * u * v.T * inverse(A), inverse(A) - inverse(A + u * v.T))),
-        step("times u", Equal(inverse(A + u * v.T) * u * (1 + trace(v.T * inverse(A) * u)), inverse(A) * u)),
+        step("Z", Equal(Z, updated), rules.Let(), "A name for the right side."),
+        step(
+            "product",
+            Equal((A + u * v.T) * updated, (1 + trace(v.T * inverse(A) * u)) * I(n)),
+            because="u (v^T A^(-1) u) v^T is a multiple of u v^T.",
+        ),
+        step("named", Equal((A + u * v.T) * Z, (1 + trace(v.T * inverse(A) * u)) * I(n))),
+        step("solved", Equal(inverse(A + u * v.T) * (1 + trace(v.T * inverse(A) * u)), Z), rules.Star(("named",))),
     ],
     recorded="proved",
 )
