@@ -54,6 +54,12 @@ class Paper:
         foreign = [claim.id for claim in self.claims if claim.paper != self.key]
         if foreign:
             raise ValueError(f"the claim {foreign[0]} does not belong to {self.key}")
+        first: dict[str, Claim] = {}
+        for claim in self.claims:
+            if claim.id in first:
+                places = [place for each in (first[claim.id], claim) if (place := each.origin)]
+                raise ValueError(f"two claims have the id {claim.id}" + (f": {' and '.join(places)}" if places else ""))
+            first[claim.id] = claim
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,8 @@ class Claim:
     beyond: str = ""
     predict: Prediction | None = None
     runs: Runs | None = None
+    depends: tuple[str, ...] = ()
+    origin: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         paper, _, slug = self.id.partition("/")

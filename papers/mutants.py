@@ -43,7 +43,7 @@ from ..theory.proof.squares import SearchedSquares
 from ..theory.proof.star import Limits, prove_zero
 from ..theory.proof.translation import Untranslatable
 from ..theory.proof.walk import Walk
-from . import outside, registry
+from . import claims_files, outside, registry
 from .claim import Claim
 from .outside import MOVES, Outside, equations, movable, steps
 from .verification import spread
@@ -662,6 +662,7 @@ class Tally:
     trials: tuple[Trial, ...]
     seconds: float
     every: int = 1  # of the mutants, one was tried
+    problem: str = ""  # why none could be tried
 
     def count(self, fate: Fate) -> int:
         return sum(trial.fate is fate for trial in self.trials)
@@ -675,7 +676,7 @@ class Tally:
         """1 if a mutant survived, 3 if too many are open."""
         if self.count(Fate.SURVIVED):
             return 1
-        return 3 if self.too_many_open else 0
+        return 3 if self.too_many_open or self.problem else 0
 
     def json(self) -> dict[str, Any]:
         shown = [trial for trial in self.trials if trial.fate in (Fate.OPEN, Fate.SURVIVED)]
@@ -695,8 +696,19 @@ class Tally:
 def _try(arguments: tuple[str, int, int]) -> Tally:
     name, seed, every = arguments
     started = time.perf_counter()
-    trials = tuple(try_claim(registry.find(name), seed, every))
-    return Tally(name, trials, time.perf_counter() - started, every)
+    claim, problem = registry.find(name), ""
+    trials = list[Trial]()
+    try:
+        trials += try_claim(claim, seed, every)
+    except (StepFailed, Refutation, Untranslatable, checker.Rejected) as error:
+        if not registry.is_own(claim.paper):
+            raise
+        problem = f"its own derivation does not prove it: {error}"
+    except Exception as error:  # of the user's code
+        if not registry.is_own(claim.paper):
+            raise
+        problem = claims_files.explain(error, claims_files.Source(file=registry.home(claim.paper)), claim.origin)
+    return Tally(name, tuple(trials), time.perf_counter() - started, every, problem)
 
 
 def tally(names: Iterable[str], *, seed: int = 0, jobs: int = 1, every: int = 1) -> Iterator[Tally]:
