@@ -179,9 +179,9 @@ def runs_path(claim_id: str, folder: Path = CERTIFICATES) -> Path:
     return folder / "runs" / f"{claim_id}.json"
 
 
-def shipped_runs(claim_id: str, claim_hash: str, folder: Path = CERTIFICATES) -> Mapping[str, Any] | None:
+def shipped_runs(claim_id: str, claim_hash: str, folder: Path | None = None) -> Mapping[str, Any] | None:
     """The numbers of the runs that came with the package; ``None`` if there are none, or for another statement."""
-    path = runs_path(claim_id, folder)
+    path = runs_path(claim_id, folder or certificate_folder(claim_id))
     try:
         data = json.loads(path.read_bytes())
         if not isinstance(data, dict) or data.get("hash") != claim_hash or not isinstance(data.get("numbers"), dict):

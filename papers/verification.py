@@ -474,7 +474,7 @@ def recheck(ids: Iterable[str] | None = None, folder: Path | None = None) -> Rec
     return Recheck(tuple(accepted), tuple(problems), time.perf_counter() - started)
 
 
-def _problems_of_runs(claim: Claim, folder: Path) -> list[str]:
+def _problems_of_runs(claim: Claim, folder: Path | None) -> list[str]:
     """A recorded verdict must follow from the numbers that are shipped."""
     shipped = shipped_runs(claim.id, claim.hash, folder)
     if shipped is None:
