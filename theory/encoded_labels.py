@@ -107,7 +107,7 @@ def circle(sizes: Sequence[int]) -> Structure:
 
 
 def wins_from(classes: int, ratio: Fraction) -> int:
-    """The least L with ((K-1)/2)^(L+1) > (m/mu)^2 R: from there on the circle beats the labels at every scale and decay.
+    """The least L with ((K-1)/2)^(L+1) > (m/mu)^2 R: from there on the circle wins at every scale and decay.
 
     R is the ratio of the largest size and the least; K >= 4. Certified: equality is told where 1 - cos(2 pi / K) is
     rational, and does not occur elsewhere.
