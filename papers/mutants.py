@@ -24,7 +24,15 @@ import sympy as sp
 from ..theory.derivation import Derivation, Proof, Setting, Step
 from ..theory.proof import box, checker
 from ..theory.proof import statement as st
-from ..theory.proof.certificate import Example, Values, complete_model, head, model_json, statement_json
+from ..theory.proof.certificate import (
+    Example,
+    Values,
+    complete_model,
+    head,
+    model_json,
+    polynomial_json,
+    statement_json,
+)
 from ..theory.proof.mutation import Mutant, mutants
 from ..theory.proof.refuter import Examples, fails_in
 from ..theory.proof.rules import (
@@ -58,6 +66,7 @@ BRIEF = 0.05  # seconds for what one or two hypotheses may make vanish at once
 SHORT = Star(limits=Limits(seconds=SECONDS, columns=800))
 POINTS = 100  # at which an inequality in scalars is evaluated
 FAR = [Fraction(x) for x in ("1/10000", "1/100", "1/2", "1", "2", "5", "30", "1000")]
+MULTIPLES = [Fraction(x) for x in ("1", "2", "1001/1000")]  # of a known semi-definite matrix
 FACTORS = [Fraction(x) for x in ("999/1000", "1001/1000", "1/2", "2", "1/50", "50")]  # by which scalars are changed
 STEPS = (1, -1, 2, 5)  # by which integers are
 PAIRED = 3  # examples in which two scalars are changed at once
@@ -392,6 +401,8 @@ class Court:
                 try:
                     if isinstance(says, st.Positive | st.Nonnegative):
                         self.cleared(known, says)
+                    elif part.kind == "psd":
+                        self.semidefinite(known, part, place)
                     elif isinstance(says, st.Exceeds):
                         known = self.rising(known, says, steps.get(place), time.process_time() + 3 * SECONDS)
                     else:
@@ -400,6 +411,27 @@ class Court:
                     self.attempt(known, part, self.rules(part, steps.get(place), place))
             names.append(known)
         return names
+
+    def semidefinite(self, name: str, part: checker.Statement, known: str) -> None:
+        """Establish a semi-definite matrix as a multiple of a known one and visible squares."""
+        algebra, was = self.translation.algebra, self.proving.established.get(known)
+        if was is None or was.kind != "psd" or was.target.shape != part.target.shape or part.target.shape is None:
+            raise StepFailed("no semi-definite matrices of one shape")
+        whole = algebra.identity(part.target.shape[0])
+        for number in MULTIPLES:
+            multiple = algebra.scalar({(): number})
+            left = algebra.minus(part.target, algebra.times(multiple, was.target))
+            squares = list(visible_squares(algebra, left))
+            terms = [algebra.times(w, algebra.times(x, algebra.transpose(x))) for w, x in squares]
+            for term in terms:
+                left = algebra.minus(left, term)
+            if left.terms:
+                continue
+            found = [{"weight": multiple, "factor": whole}, *({"weight": w, "factor": x} for w, x in squares)]
+            data: list[dict[str, Any]] = [{key: polynomial_json(p) for key, p in each.items()} for each in found]
+            data[0]["metric"] = known
+            return self.proving.establish(name, "gram", part, {"squares": data})
+        raise StepFailed("no squares are seen in the rest")
 
     def differs_by_zero(self, statement: checker.Statement) -> bool:
         """Whether the checker accepts it as the claim plus what vanishes by very few hypotheses."""
@@ -581,6 +613,34 @@ class Court:
 
     def trial(self, change: str, fate: Fate, detail: str) -> Trial:
         return Trial(self.claim.id, change, fate, detail)
+
+
+def visible_squares(
+    algebra: checker.Algebra, poly: checker.Polynomial
+) -> Iterator[tuple[checker.Polynomial, checker.Polynomial]]:
+    """(weight, factor) for every term c w w^T of a polynomial, and for every c (I - 1 1^T / m) in it.
+
+    What is no such term is left out: whether the sum is right is for the checker to say.
+    """
+    if poly.shape is None:
+        return
+    size = poly.shape[0]
+    one = next((name for name, letter in algebra.letters.items() if letter.ones and letter.rows == size), None)
+    mean = algebra.zero(poly.shape)
+    if one is not None and len(size) == 1 and size[0][1] == 1:
+        inverse = algebra.scalar({tuple((name, -power) for name, power in size[0][0]): Fraction(1)})
+        column = algebra.symbol(one)
+        mean = algebra.times(inverse, algebra.times(column, algebra.transpose(column)))
+    for (mono, traces, word), value in poly.terms.items():
+        if traces or word is None or len(word) % 2 or value < 0:
+            continue
+        weight, factor = algebra.scalar({mono: value}), algebra.identity(size)
+        for symbol in word[: len(word) // 2]:
+            letter = algebra.symbol(symbol.removesuffix("'"))
+            factor = algebra.times(factor, algebra.transpose(letter) if symbol.endswith("'") else letter)
+        if not word and all(poly.terms.get(k) == -x for k, x in algebra.times(weight, mean).terms.items()):
+            factor = algebra.minus(factor, mean)
+        yield weight, factor
 
 
 def _where(parameters: Mapping[str, Any]) -> str:

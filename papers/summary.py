@@ -126,7 +126,7 @@ def _of_claim(claim: Claim, where: Standing, word: str, store: Store | None) -> 
     for other, its in linked(claim, store):
         verb = "Corrected" if other.corrects == claim.id else "Sharpened"
         says = Span(f": {other.title}. Verdict: {its.verdict_text()}.")
-        yield Paragraph((Span(f"{verb} by ", "strong"), Span(other.id, "code"), says))
+        yield Paragraph((Span(f"{verb} by", "strong"), Span(" "), Span(other.id, "code"), says))
         yield from _statement(other)
         if other.notes:
             yield Paragraph(_prose(other, other.notes))

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import logit_scale
 from .logit_scale import Enclosed, Root, Size, Structure
@@ -77,7 +77,8 @@ def _root(polynomial: tuple[int, ...], place: int) -> flint.arb:
     """One of its roots, which are real and distinct, by size."""
     import flint
 
-    roots = [root.real for root, _ in flint.fmpz_poly(list(polynomial)).complex_roots()]
+    found: Any = flint.fmpz_poly(list(polynomial)).complex_roots()
+    roots = [root.real for root, _ in found]
     return sorted(roots, key=lambda root: float(root.mid()))[place]
 
 
@@ -107,7 +108,7 @@ def circle(sizes: Sequence[int]) -> Structure:
 
 
 def wins_from(classes: int, ratio: Fraction) -> int:
-    """The least L with ((K-1)/2)^(L+1) > (m/mu)^2 R: from there on a circle beats the labels at all scales and decays.
+    """The least L with ((K-1)/2)^(L+1) > (m/mu)^2 R: from there on the circle wins at every scale and decay.
 
     R is the ratio of the largest size and the least; K >= 4. Certified: equality is told where 1 - cos(2 pi / K) is
     rational, and does not occur elsewhere.

@@ -503,3 +503,36 @@ def fewer(pairs: int, depth: int) -> bool:
         False
     """
     return (2 * pairs - 1) ** (depth + 1) > 16 * pairs**3 * (pairs + 1) ** (depth - 2)
+
+
+# ---- rank two
+def quarter_circle_wins(classes: int, depth: int) -> bool:
+    """Whether K points on a quarter circle have fewer decays than the bound of collapse of a scale with their gaps.
+
+    The features p_i, at K equal angles from 0 to pi/2, have no negative entry, so that ReLU leaves them. The last layer
+    has the rows p_i less their mean, the layers between are I of rank two, and the first two factors are balanced. All
+    gaps are at least 1 - cos(pi / (2 (K-1))) = g, so that cross-entropy is no more than that of collapse at the scale
+    g. The sum of the squared norms is least, (L+1) times a power of their product, where
+
+        (tr (P P^T)^(1/2))^2 2^(L-2) ||P S||_F^2 / g^2 < (K-1)^(L+1).
+
+    In floats: sizes that come close to each other are told by no rounding.
+
+    Examples:
+        >>> [min(d for d in range(2, 99) if quarter_circle_wins(K, d)) for K in (4, 5, 6, 8)]
+        [10, 8, 7, 6]
+        >>> any(quarter_circle_wins(3, d) for d in range(2, 500))
+        False
+    """
+    import math
+
+    step = math.pi / (2 * (classes - 1))
+
+    def sum_of_units(angle: float) -> float:
+        return abs(math.sin(classes * angle / 2) / math.sin(angle / 2))
+
+    spread = sum_of_units(2 * step)
+    nuclear = math.sqrt((classes + spread) / 2) + math.sqrt((classes - spread) / 2)
+    last = classes - sum_of_units(step) ** 2 / classes
+    norms = 2 * math.log(nuclear) + (depth - 2) * math.log(2) + math.log(last) - 2 * math.log(1 - math.cos(step))
+    return norms < (depth + 1) * math.log(classes - 1)

@@ -155,7 +155,7 @@ def predict_depth(values: Values, digits: int | None) -> dict[str, Any]:
 
 
 def _less(one: logit_scale.Scaled, other: logit_scale.Scaled) -> bool | None:
-    """Whether the least loss of one is less, by certified comparison; None if they are as good."""
+    """Whether the least loss of one is less, by certified comparison; None if no difference is seen."""
     for bits in (64, 256, 1024):
         ours, theirs = one.best(bits)[1], other.best(bits)[1]
         if ours < theirs or ours > theirs:
@@ -348,5 +348,4 @@ EXPERIMENT = Experiment(
     summary,
     figure,
     lambda numbers: any(row["certain"] for row in numbers["rows"]),
-    claims=("garrod2025/imbalanced-dnc",),
 )
