@@ -566,6 +566,20 @@ def test_the_verb_prints_what_is_in_the_report(
     )
 
 
+def test_a_simulation_that_did_not_converge_ends_with_exit_code_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment = experiments.find("central-path")
+    failed = figures.Figure(experiment, {"converged": False, "reason": "too few steps"}, (), {})
+    made = Site({}, [failed])
+    monkeypatch.setattr(site, "report", lambda *arguments, **options: made)
+    words = ["report", "--out", str(tmp_path / "site")]
+    assert cli.main(words) == 0, "it was not asked for"
+    assert capsys.readouterr().err == ""
+    assert cli.main([*words, "--simulate", "central-path"]) == 3
+    assert capsys.readouterr().err == "tightframe: central-path did not converge: too few steps\n"
+
+
 # ------------------------------------------------------------------------------------------------ a browser
 
 
@@ -661,3 +675,15 @@ def test_the_whole_report_is_the_same_in_any_process(tmp_path: Path) -> None:
         if derivation is not None:
             assert f"{len(derivation.steps)} of {len(derivation.steps)} steps machine-checked" in said
         assert f"{site.MARKS[claim.recorded]} {claim.recorded}" in said
+
+
+@pytest.mark.slow
+def test_a_figure_is_made_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "chosen", lambda keys: ["han2022/closed-form"])
+    made = papers.report(tmp_path / "site", simulate=["central-path"])
+    said = Page((tmp_path / "site" / "claim" / "han2022" / "closed-form.html").read_text()).said()
+    assert "central path: C = 4, N = 7, p = 5" in said
+    assert (tmp_path / "site" / "figure" / "central-path.png").read_bytes().startswith(figures.SIGNATURE)
+    experiments.simulate("central-path", out=tmp_path / "figures")
+    again = papers.report(tmp_path / "again", figures=tmp_path / "figures")
+    assert again.files() == made.files()
