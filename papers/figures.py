@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .experiments import EXPERIMENTS, Experiment, Numbers, find
+from .experiments import Experiment, Numbers, find, modules
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MOST_BYTES = 64 * 1024 * 1024  # of one file; the largest that we write has less than one
@@ -97,7 +97,7 @@ def of(folder: Path | None) -> list[Figure]:
     Raises:
         ValueError: if there is no such folder, or nothing of any experiment in it.
     """
-    every = [find(name) for name in EXPERIMENTS]
+    every = [find(name) for name in modules()]
     found = [Figure(each) if folder is None else read(each, folder) for each in every]
     if folder is not None and all(figure.numbers is None for figure in found):
         raise ValueError(f"{folder}: expected a folder that tightframe simulate --out wrote")
@@ -106,7 +106,7 @@ def of(folder: Path | None) -> list[Figure]:
 
 def paper(figure: Figure) -> str:
     """The key of the paper whose module defines the experiment."""
-    return EXPERIMENTS[figure.experiment.name].partition(".")[0]
+    return modules()[figure.experiment.name].partition(".")[0]
 
 
 def inputs(numbers: Mapping[str, Any]) -> str:
