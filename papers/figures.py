@@ -63,7 +63,7 @@ def read(experiment: Experiment, folder: Path) -> Figure:
         if not numbers["converged"] and not isinstance(numbers["reason"], str):
             raise ValueError
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
-        raise ValueError(f"{path}: not what tightframe simulate {experiment.name} writes") from None
+        raise ValueError(f"{path}: not what tightframe simulate {experiment.name} writes today; run it again") from None
     files = {path.name: data}
     image = folder / f"{experiment.name}.png"
     if not drawn or not image.is_file():
