@@ -290,19 +290,16 @@ def report(
 
     names = list(dict.fromkeys(simulate or ()))
     with _progress(len(site.chosen(paper or ())) + len(names), "report") as advance:
-        try:
-            found = site.report(
-                out,
-                paper or (),
-                figures=figures,
-                simulate=names,
-                seed=seed,
-                jobs=jobs,
-                store=_store(store),
-                progress=advance,
-            )
-        except OSError as error:
-            raise InputError(f"cannot write {error.filename or out} ({error.strerror})") from None
+        found = site.report(
+            out,
+            paper or (),
+            figures=figures,
+            simulate=names,
+            seed=seed,
+            jobs=jobs,
+            store=_store(store),
+            progress=advance,
+        )
     if as_json:
         _print_json(found.json(out))
     else:
