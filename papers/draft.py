@@ -22,7 +22,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -50,6 +49,7 @@ from .stating import (
     line_of,
     located,
     prefixed,
+    require_shapes,
     step,
     valid_key,
 )
@@ -107,7 +107,8 @@ class Draft:
             raise located(self.origin, f"{key!r} is no key: letters, digits and _, a letter first, such as me2027")
         entry = bibtex or (
             f"@unpublished{{{key},\n  author = {{{authors}}},\n  title  = {{{title}}},\n"
-            f"  year   = {{{year or date.today().year}}},\n  note   = {{Manuscript}}\n}}\n"
+            + (f"  year   = {{{year}}},\n" if year else "")
+            + "  note   = {Manuscript}\n}\n"
         )
         found = re.match(r"\s*@\w+\s*\{\s*([^\s,}]+)\s*,", entry)
         if found is None or found.group(1) != key:
@@ -225,6 +226,10 @@ class Draft:
             raise located(origin, f"two claims have the id {name}: {self._claims[slug].origin} and {origin}")
         goal = as_statement(statement, origin)
         definitions = dict(where or {})
+        for short, meaning in definitions.items():
+            require_shapes(meaning, origin)
+            if getattr(short, "shape", None) != getattr(meaning, "shape", None):
+                raise located(origin, f"the abbreviation {short} has another shape than what it stands for")
         hypotheses = self._hypotheses(given, origin)
         given_steps = tuple(steps)
         for each in given_steps:
@@ -255,7 +260,9 @@ class Draft:
         setting = Setting(domain.ranges, hypotheses, sampler, symmetric, definitions)
         derive = None
         if prove:
-            chain = self._chain(goal, given_steps, used, hypotheses, definitions, origin, slug)
+            taken = {h.name for h in hypotheses} | {each.name for each in given_steps}
+            last = slug if slug not in taken else f"claim {slug}"
+            chain = self._chain(goal, given_steps, used, hypotheses, definitions, origin, last)
             if chain is not None:
                 self._require_names(chain, hypotheses, origin)
                 found = Derivation(title, setting, chain)

@@ -130,19 +130,28 @@ def find(name: str) -> Claim:
     return claims()[name]
 
 
-def _find_in_file(name: str) -> Claim:
-    path, _, slug = name.rpartition("::")
+def file_claims(path: Path | str) -> tuple[Claim, ...]:
+    """The claims of a claims file, which is used from now on.
+
+    Raises:
+        ClaimsFileError: if there is something wrong with it.
+    """
     file = claims_files.add(path)
     for loaded in _own().papers.values():
         if loaded.file == file:
-            found = {claim.slug: claim for claim in loaded.paper.claims}
-            slug = slug.removeprefix(f"{loaded.paper.key}/")
-            if slug not in found:
-                raise UnknownName(f"{path} has no claim {slug!r}; it has: {', '.join(found)}")
-            return found[slug]
+            return loaded.paper.claims
     shown = claims_files.shown(file)
     said = next((problem for problem in problems() if shown in problem), f"{shown}: cannot be used")
     raise claims_files.ClaimsFileError(said)
+
+
+def _find_in_file(name: str) -> Claim:
+    path, _, slug = name.rpartition("::")
+    found = {claim.slug: claim for claim in file_claims(path)}
+    slug = slug.rpartition("/")[2]
+    if slug not in found:
+        raise UnknownName(f"{path} has no claim {slug!r}; it has: {', '.join(found)}")
+    return found[slug]
 
 
 def paper(key: str) -> Paper:
