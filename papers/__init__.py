@@ -19,19 +19,24 @@ if TYPE_CHECKING:
     from .claim import Claim, Paper
     from .display import show
     from .documents import document
+    from .draft import Draft
     from .evidence import Evidence, Verdict
     from .experiments import simulate
     from .prediction import predict
+    from .refutation import refute
     from .registry import claims, find, papers
+    from .step_checking import check_steps
     from .verification import Standing, recheck, standing, verify
 
 _HOME = {
     "Claim": "claim",
+    "Draft": "draft",
     "Paper": "claim",
     "Evidence": "evidence",
     "Standing": "verification",
     "Verdict": "evidence",
     "audit": "auditing",
+    "check_steps": "step_checking",
     "cite": "citation",
     "claims": "registry",
     "document": "documents",
@@ -39,6 +44,7 @@ _HOME = {
     "papers": "registry",
     "predict": "prediction",
     "recheck": "verification",
+    "refute": "refutation",
     "show": "display",
     "simulate": "experiments",
     "standing": "verification",
@@ -47,11 +53,13 @@ _HOME = {
 
 __all__ = [
     "Claim",
+    "Draft",
     "Evidence",
     "Paper",
     "Standing",
     "Verdict",
     "audit",
+    "check_steps",
     "cite",
     "claims",
     "document",
@@ -59,6 +67,7 @@ __all__ = [
     "papers",
     "predict",
     "recheck",
+    "refute",
     "show",
     "simulate",
     "standing",

@@ -93,7 +93,7 @@ def check_steps(claim: Claim | str, step: str | None = None, seed: int = 0) -> S
         ValueError: if it has no derivation, or no step of this name.
 
     Examples:
-        >>> check_steps("han2022/total-covariance").plain().splitlines()[-1].split()[0]
+        >>> check_steps("han2022/total-covariance").plain().splitlines()[1].split()[0]
         'follows'
     """
     found = registry.find(claim) if isinstance(claim, str) else claim

@@ -105,7 +105,8 @@ def test_a_stored_certificate_is_replayed_and_a_forged_one_is_caught(scratch: Pa
 
 def test_nothing_is_loaded_that_was_not_asked_for(scratch: Path) -> None:
     (scratch / "conftest.py").write_text(
-        "import sys\n\ndef pytest_sessionfinish():\n    print('LOADED', sorted(n for n in sys.modules if 'tightframe' in n))\n"
+        "import sys\n\ndef pytest_sessionfinish():\n"
+        "    print('LOADED', sorted(name for name in sys.modules if 'tightframe' in name))\n"
     )
     code, out = run(scratch)
     assert (code, "1 passed" in out) == (0, True), out
