@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from .draft import Draft
     from .evidence import Evidence, Verdict
     from .experiments import simulate
+    from .measuring import measure
     from .prediction import predict
     from .refutation import refute
     from .registry import claims, find, papers
+    from .site import report
     from .step_checking import check_steps
+    from .sweeping import results, sweep
     from .verification import Standing, recheck, standing, verify
 
 _HOME = {
@@ -41,13 +44,17 @@ _HOME = {
     "claims": "registry",
     "document": "documents",
     "find": "registry",
+    "measure": "measuring",
     "papers": "registry",
     "predict": "prediction",
     "recheck": "verification",
     "refute": "refutation",
+    "report": "site",
+    "results": "sweeping",
     "show": "display",
     "simulate": "experiments",
     "standing": "verification",
+    "sweep": "sweeping",
     "verify": "verification",
 }
 
@@ -64,13 +71,17 @@ __all__ = [
     "claims",
     "document",
     "find",
+    "measure",
     "papers",
     "predict",
     "recheck",
     "refute",
+    "report",
+    "results",
     "show",
     "simulate",
     "standing",
+    "sweep",
     "verify",
 ]
 

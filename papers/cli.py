@@ -140,7 +140,12 @@ def show(
 
 @app.command()
 def derive(
-    claim: Annotated[str, typer.Argument(help="The id of a claim, such as han2022/ls-decomposition.", metavar="ID")],
+    claim: Annotated[
+        str | None, typer.Argument(help="The id of a claim, such as han2022/ls-decomposition.", metavar="ID")
+    ] = None,
+    paper: Annotated[
+        str | None, typer.Option(help="Instead: what was found of every claim of this paper.", metavar="KEY")
+    ] = None,
     form: Annotated[
         str, typer.Option("--format", help="markdown, latex, typst, html or pdf.", metavar="FORMAT")
     ] = "markdown",
@@ -151,19 +156,26 @@ def derive(
     store: StoreOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write the derivation of a claim as a document."""
+    """Write the derivation of a claim, or what was found of a paper, as a document."""
     from .documents import document, document_pdf
     from .prediction import settings
+    from .summary import summary, summary_pdf
 
+    if (claim is None) == (paper is None):
+        raise InputError("expected the ID of a claim, or --paper KEY, and not both")
+    if paper is not None and inputs:
+        raise InputError("--set specialises one claim, not a paper")
     values = settings(inputs or ())
     if form == "pdf":
         if as_json or (out is None and sys.stdout.isatty()):
             raise InputError("a PDF goes to a file: --out FILE, without --json")
-        _write(document_pdf(claim, _store(store), values), out)
+        found = summary_pdf(paper, _store(store)) if paper else document_pdf(claim or "", _store(store), values)
+        _write(found, out)
         return
-    text = document(claim, form, _store(store), values)
+    text = summary(paper, form, _store(store)) if paper else document(claim or "", form, _store(store), values)
     if as_json:
-        text = json.dumps({"claim": claim, "format": form, "text": text}, indent=2, ensure_ascii=False) + "\n"
+        about = {"paper": paper} if paper else {"claim": claim}
+        text = json.dumps({**about, "format": form, "text": text}, indent=2, ensure_ascii=False) + "\n"
     _write(text, out)
 
 
@@ -258,6 +270,50 @@ def _write(text: str | bytes, out: Path | None) -> None:
         raise InputError(f"cannot write {out} ({error.strerror})") from None
 
 
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write; a report that is there is replaced.")],
+    paper: Annotated[list[str] | None, typer.Option(help="Only claims of this paper.", metavar="KEY")] = None,
+    figures: Annotated[
+        Path | None, typer.Option("--figures", help="Folder that simulate --out wrote.", metavar="DIR")
+    ] = None,
+    simulate: Annotated[
+        list[str] | None, typer.Option("--simulate", help="Run this experiment for its figure.", metavar="NAME")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of what is simulated.", min=0)] = 0,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", help="Processes.", min=1)] = 1,
+    store: StoreOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write claims, derivations, evidence and citations as static pages, to be read offline."""
+    from . import site
+
+    names = list(dict.fromkeys(simulate or ()))
+    with _progress(len(site.chosen(paper or ())) + len(names), "report") as advance:
+        try:
+            found = site.report(
+                out,
+                paper or (),
+                figures=figures,
+                simulate=names,
+                seed=seed,
+                jobs=jobs,
+                store=_store(store),
+                progress=advance,
+            )
+        except OSError as error:
+            raise InputError(f"cannot write {error.filename or out} ({error.strerror})") from None
+    if as_json:
+        _print_json(found.json(out))
+    else:
+        typer.echo(found.plain(out))
+    failed = [figure for figure in found.figures if figure.experiment.name in names and figure.failed]
+    for figure in failed:
+        print(f"tightframe: {figure.experiment.name} did not converge: {figure.failed}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(3)
+
+
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="An input; @FILE for a long list.", metavar="NAME=VALUE")
 ]
@@ -318,6 +374,105 @@ def simulate(
     if not numbers["converged"]:
         print(f"tightframe: did not converge: {numbers['reason']}", file=sys.stderr)
         raise typer.Exit(3)
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="The sweep, as TOML.", metavar="FILE.toml")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the results; NAME.sweep beside the file.", metavar="DIR")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Processes; as many as cores.", min=1)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    local: Annotated[
+        str | None, typer.Option("--cluster", help="A Dask cluster on this machine.", metavar="local:N")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", help="The Dask scheduler there.", metavar="tcp://HOST:PORT")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Start even if the results may fill the disk.")] = False,
+    query: Annotated[
+        str | None, typer.Option("--query", help="Ask DuckDB about the table results; run nothing.", metavar="SQL")
+    ] = None,
+    plot: Annotated[
+        str | None, typer.Option("--plot", help="Draw columns: x,y or x,y,colour; run nothing.", metavar="COLUMNS")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", help="Draw only these rows, such as 'M = 2'.", metavar="SQL")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="Ask or draw results of another spec or version.", metavar="KEY")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run a grid or random design of simulations; a second start goes on where the first was ended.
+
+    SLURM or PBS, with dask-jobqueue, from any folder that all nodes see:
+    cluster = dask_jobqueue.SLURMCluster(cores=1, memory="4GB");
+    cluster.scale(jobs=100); print(cluster.scheduler_address)
+    and, while that runs, tightframe sweep FILE.toml --scheduler ADDRESS
+    """
+    from . import sweeping
+
+    if query is not None or plot is not None:
+        table, drawn = sweeping.asked(file, query, plot, where, out, device, key)
+        _print_sweep(table, drawn, as_json)
+        return
+    if where is not None or key is not None:
+        raise InputError("expected --where with --plot, and --key with --query or --plot")
+    report = sweeping.sweep(
+        file, out=out, jobs=jobs, device=device, cluster=local, scheduler=scheduler, yes=yes, progress=sweeping.bar
+    )
+    if as_json:
+        _print_json(report.json())
+    else:
+        typer.echo(report.plain())
+    if report.driven.interrupted:
+        print(
+            "tightframe: interrupted; finished configurations are kept, and the same command goes on", file=sys.stderr
+        )
+        raise typer.Exit(3)
+
+
+def _print_sweep(table: Any, drawn: Sequence[Path], as_json: bool) -> None:
+    from .sweeping import rows_json
+
+    rows = None if table is None else rows_json(table)
+    if as_json:
+        told: dict[str, Any] = {} if rows is None else {"rows": rows}
+        _print_json(told | ({"written": list(map(str, drawn))} if drawn else {}))
+        return
+    if rows is not None:
+        from rich.table import Table
+
+        grid = Table(box=None, pad_edge=False)
+        for name in table.column_names:
+            grid.add_column(name)
+        for row in rows:
+            grid.add_row(*("" if value is None else str(value) for value in row.values()))
+        _print_table(grid)
+    if drawn:
+        typer.echo(f"written: {', '.join(map(str, drawn))}")
+
+
+@app.command()
+def measure(
+    file: Annotated[Path, typer.Argument(help="Features, labels, perhaps a classifier: .npz, .pt or .safetensors.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for numbers and figures.", metavar="DIR")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure collapse of stored features: NC1 to NC4, and the nearest frame."""
+    from . import measuring
+
+    data = measuring.measure(file)
+    if as_json:
+        _print_json(data)
+    else:
+        typer.echo(measuring.plain(data))
+    if out is not None:
+        written = _saved(lambda: measuring.save(data, out), out, False)
+        if not as_json:
+            typer.echo(written, nl=False)
 
 
 @app.command()
@@ -450,6 +605,13 @@ def _write_certificates(results: Sequence[Standing], folder: Path) -> None:
         if result.certificate is not None:
             text = json.dumps(result.certificate, separators=(",", ":"), sort_keys=True)
             _write(text + "\n", folder / f"{result.claim}.json")
+        if result.numbers is not None:
+            from . import registry
+            from .store import runs_path
+
+            record = {"hash": registry.find(result.claim).hash, "numbers": result.numbers}
+            text = json.dumps(record, separators=(",", ":"), sort_keys=True, allow_nan=False)
+            _write(text + "\n", runs_path(result.claim, folder))
 
 
 def _recorded_mutants(names: Sequence[str], as_json: bool) -> int:

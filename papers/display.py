@@ -136,7 +136,9 @@ def summary(where: Standing) -> str:
     parts = []
     for piece in where.evidence:
         text = words.get(piece.outcome, f"{piece.kind} {piece.outcome}")
-        parts.append(f"{text} ({piece.coverage})" if piece.kind == "property" else text)
+        if piece.kind == "simulation":
+            text = {"agree": "seen in trainings", "partial": "seen in some trainings"}.get(piece.outcome, text)
+        parts.append(f"{text} ({piece.coverage})" if piece.kind in ("property", "simulation") else text)
     return ", ".join(parts) or "none yet"
 
 

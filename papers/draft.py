@@ -285,8 +285,8 @@ class Draft:
             lemmas,
             beyond,
             predict,
-            tuple(claim if isinstance(claim, str) else claim.id for claim in uses),
-            origin,
+            depends=tuple(claim if isinstance(claim, str) else claim.id for claim in uses),
+            origin=origin,
         )
         self._claims[slug] = claim
         return claim

@@ -121,6 +121,15 @@ class Evidence:
         return cls(data["kind"], data["prover"], data["outcome"], data["coverage"], float(seconds), data["detail"])
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What numbers of an experiment say about a claim: ``agree``, ``partial`` or ``undecided``, where, and how."""
+
+    outcome: str
+    coverage: str
+    detail: str
+
+
 def verdict_of(evidence: Sequence[Evidence]) -> Verdict:
     """The verdict that pieces of evidence allow together.
 

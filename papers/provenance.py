@@ -10,7 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent  # the folder that holds theory, numerics and papers
-ENGINES = {"proof": ("sympy", "python-flint"), "property": ("sympy", "numpy", "torch")}
+ENGINES = {
+    "proof": ("sympy", "python-flint"),
+    "property": ("sympy", "numpy", "torch"),
+    "sweep": ("numpy", "torch", "pyarrow"),
+    "runs": ("numpy", "torch", "scikit-learn"),
+}
 
 
 @cache
@@ -46,12 +51,26 @@ def source_hash(home: Path, kind: str) -> str:
 
     Evidence of kind ``proof`` does not rest on ``numerics``.
     """
-    pending = [home, ROOT / "papers" / "verification.py"]
-    files: set[Path] = set()
+    homes = (home, ROOT / "papers" / "verification.py")
+    return _hash(homes, ("theory", "papers") if kind == "proof" else ("theory", "numerics", "papers"))
+
+
+@cache
+def sweep_hash(module: str, whole: bool) -> str:
+    """The hash of the source that the numbers of a sweep rest on: the experiment's module, and what it uses of
+    ``theory`` and ``numerics``; of ``papers`` only if `whole` experiments are run.
+    """
+    homes = ROOT / "papers" / f"{'/'.join(module.split('.'))}.py", ROOT / "numerics" / "runs.py"
+    return _hash(homes, ("theory", "numerics", *(("papers",) if whole else ())))
+
+
+def _hash(homes: tuple[Path, ...], followed: tuple[str, ...]) -> str:
+    """The hash of these files and of all that they import, directly or not, from those folders and from outside."""
+    pending, files = list(homes), set[Path]()
     while pending:
         file = pending.pop()
-        skipped = kind == "proof" and file.is_relative_to(ROOT / "numerics")
-        if file not in files and not skipped:
+        inside = file.is_relative_to(ROOT) and file.relative_to(ROOT).parts[0]
+        if file not in files and (file in homes or not inside or inside in followed):
             files.add(file)
             pending.extend(_imports(file))
     digest = hashlib.sha256()

@@ -172,3 +172,24 @@ def shipped_trial(claim_id: str, claim_hash: str, folder: Path | None = None) ->
         print(f"tightframe: ignored the trial {path}: {error}", file=sys.stderr)
         return None
     return data if data.get("hash") == claim_hash else None
+
+
+def runs_path(claim_id: str, folder: Path = CERTIFICATES) -> Path:
+    """Where the numbers of the runs behind an empirical claim are kept."""
+    return folder / "runs" / f"{claim_id}.json"
+
+
+def shipped_runs(claim_id: str, claim_hash: str, folder: Path | None = None) -> Mapping[str, Any] | None:
+    """The numbers of the runs that came with the package; ``None`` if there are none, or for another statement."""
+    path = runs_path(claim_id, folder or certificate_folder(claim_id))
+    try:
+        data = json.loads(path.read_bytes())
+        if not isinstance(data, dict) or data.get("hash") != claim_hash or not isinstance(data.get("numbers"), dict):
+            raise ValueError("not the runs of this claim")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        print(f"tightframe: ignored the runs {path}: {error}", file=sys.stderr)
+        return None
+    numbers: Mapping[str, Any] = data["numbers"]
+    return numbers
