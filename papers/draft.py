@@ -34,6 +34,7 @@ from ..theory.proof import statement as st
 from ..theory.proof.checker import Range
 from ..theory.symbols import frobenius_squared, ones
 from .claim import Claim, Paper
+from .closed_form import closed_form
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
 from .prediction import Prediction
@@ -204,7 +205,7 @@ class Draft:
         notes: str = "",
         beyond: str = "",
         lemmas: tuple[str, ...] = (),
-        predict: Prediction | None = None,
+        predict: Prediction | Mapping[str, Any] | None = None,
         sharpens: str | None = None,
         corrects: str | None = None,
     ) -> Claim:
@@ -213,6 +214,7 @@ class Draft:
         ``given`` are its hypotheses by name, ``where`` its abbreviations. ``steps`` lead to the statement, the last of
         them being made here if it is missing; ``uses`` are claims whose derivations come before. ``prove=False``
         leaves the claim to simulation. ``simulate(values, seed)`` measures one example of the domain.
+        ``predict`` are closed forms by name, in declared symbols.
         ``examples(rng, values)`` returns exact values of symbols, where hypotheses are such that none is found.
 
         Raises:
@@ -284,7 +286,7 @@ class Draft:
             notes,
             lemmas,
             beyond,
-            predict,
+            self._prediction(predict, origin),
             depends=tuple(claim if isinstance(claim, str) else claim.id for claim in uses),
             origin=origin,
         )
@@ -346,6 +348,15 @@ class Draft:
                 raise located(
                     origin, f"the condition {condition} is about {min(map(str, unknown))}, which is not in the claim"
                 )
+
+    def _prediction(self, predict: Prediction | Mapping[str, Any] | None, origin: str | None) -> Prediction | None:
+        if not isinstance(predict, Mapping):
+            return predict
+        parameters = [each.parameter for each in self._symbols.values() if each.parameter is not None]
+        try:
+            return closed_form(predict, parameters)
+        except ValueError as error:
+            raise located(origin, str(error)) from None
 
     @staticmethod
     def _kind(goal: st.Statement, kind: Kind | str | None, simulated: bool, origin: str | None) -> Kind:

@@ -119,6 +119,9 @@ def find(name: str) -> Claim:
     """
     if "::" in name:
         return _find_in_file(name)
+    if name.endswith(".py"):
+        known = ", ".join(f"{name}::{claim.slug}" for claim in file_claims(name))
+        raise UnknownName(f"{name} is a claims file; name one of its claims: {known}")
     key = name.partition("/")[0]
     if key in shipped_keys() or key in _own().papers:  # one paper loads in a fraction of the time of all
         own = _own().papers.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from collections.abc import Iterator
@@ -78,6 +79,9 @@ def test_a_scaffold_is_verified_listed_cited_and_audited(capsys: pytest.CaptureF
     assert run("audit", "paper.tex", *words, capsys=capsys)[0] == 1
     code, out, _ = run("derive", "me2027/push-through", *words, capsys=capsys)
     assert "6 of 6 steps machine-checked" in out
+    sets = ("--set", "s=1", "--set", "lambda=1/2", "--set", "t=1")
+    code, out, _ = run("predict", "me2027/collapse", *words, *sets, "--json", capsys=capsys)
+    assert json.loads(out)["values"] == {"below": 0.5, "above": 0.625}
 
 
 @pytest.mark.parametrize(
@@ -105,6 +109,13 @@ def test_titles_and_authors_of_a_scaffold_are_text(trusted: None) -> None:
     assert registry.paper("me2027").title == title
 
 
+def test_every_verb_takes_claims() -> None:
+    groups = [cli.app, *(group.typer_instance for group in cli.app.registered_groups)]
+    verbs = [command.callback for group in groups if group is not None for command in group.registered_commands]
+    assert len(verbs) > 10
+    assert all("claims" in inspect.signature(verb).parameters for verb in verbs if verb is not None)
+
+
 # ---- where claims come from
 def test_claims_come_from_options_the_environment_and_the_name_of_a_file(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, trusted: None
@@ -116,6 +127,7 @@ def test_claims_come_from_options_the_environment_and_the_name_of_a_file(
     assert claims_files.ENVIRONMENT not in os.environ  # a call leaves nothing behind
     assert run("show", "one2027/gram", capsys=capsys)[0] == 2
     assert run("show", "one.py::gram", capsys=capsys)[0] == 0
+    assert "name one of its claims: one.py::gram" in run("show", "one.py", capsys=capsys)[2]
     monkeypatch.setenv(claims_files.ENVIRONMENT, os.pathsep.join(["one.py", "two.py"]))
     _, out, _ = run("list", "--paper", "two2027", "--json", capsys=capsys)
     assert [entry["id"] for entry in json.loads(out)] == ["two2027/gram"]

@@ -285,3 +285,24 @@ def test_check_step_on_the_command_line(
     assert '"outcome": "follows"' in capsys.readouterr().out
     assert cli.main(["check-step", f"{path}::nothing"]) == 2
     assert "has no claim 'nothing'; it has: woodbury" in capsys.readouterr().err
+
+
+# ---- closed forms
+def test_closed_forms_are_rounded_correctly_and_say_what_they_cannot() -> None:
+    draft = paper()
+    x, y = draft.real("x", above=0), draft.real("y")
+    claim = draft.claim("a", "", Equal(x, x), predict={"root": sp.sqrt(x), "log": sp.log(x) + y})
+    assert claim.predict is not None
+    assert claim.predict.evaluate({"x": "2", "y": "0"}, 15)["values"] == {
+        "root": "1.41421356237310",
+        "log": "0.693147180559945",
+    }
+    assert claim.predict.evaluate({"x": "9/4", "y": "1"})["values"]["root"] == 1.5
+    ratio = draft.claim("b", "", Equal(x, x), predict={"ratio": sp.sqrt(x + 1 + 2 * sp.sqrt(2)) - sp.sqrt(2)})
+    assert ratio.predict is not None
+    with pytest.raises(ValueError, match="no tie"):
+        ratio.predict.evaluate({"x": "2"})  # it is 1
+    with pytest.raises(DraftError, match="mentions z, which has no range"):
+        draft.claim("c", "", Equal(x, x), predict={"z": sp.Symbol("z")})
+    with pytest.raises(DraftError, match="no reading of sin"):
+        draft.claim("d", "", Equal(x, x), predict={"sine": sp.sin(x)})
