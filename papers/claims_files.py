@@ -424,9 +424,15 @@ def explain(error: BaseException, source: Source, origin: str | None = None) -> 
         return f"{place}: {error.msg}"
     if said.startswith(f"{path}:"):  # of a draft, which knows the line
         return said.replace(path, shown(path))
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    frames = traceback.extract_tb(error.__traceback__)
     place = source.name if origin is None else origin.replace(path, shown(path))
-    place = f"{source.name}:{lines[-1]}" if lines else place
+    if source.file is None:  # an installed module: the last line of code that is neither ours nor the import system's
+        ours = (str(SHIPPED_FOLDER.parent), str(Path(__file__).parent), str(Path(importlib.__file__).parent), "<frozen")
+        theirs = [frame for frame in frames if not frame.filename.startswith(ours)]
+        place = f"{shown(theirs[-1].filename)}:{theirs[-1].lineno}" if theirs else place
+    else:
+        lines = [frame.lineno for frame in frames if frame.filename == path]
+        place = f"{source.name}:{lines[-1]}" if lines else place
     if isinstance(error, SystemExit):
         return f"{place}: ends Python when it is imported"
     name = type(error).__name__

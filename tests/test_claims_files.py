@@ -150,6 +150,9 @@ def test_an_installed_package_may_bring_claims(monkeypatch: pytest.MonkeyPatch, 
     try:
         assert registry.find("their2027/gram").title == "Gram"
         assert registry.home("their2027") == folder / "theirs" / "claims.py"
+        (folder / "theirs" / "wrong.py").write_text("x = 1\n1 / 0\n")
+        with pytest.raises(ClaimsFileError, match=r"wrong\.py:2: ZeroDivisionError"):
+            claims_files._imported(Source(module="theirs.wrong"))
     finally:
         monkeypatch.undo()
         claims_files._installed.cache_clear()
