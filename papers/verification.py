@@ -86,8 +86,8 @@ def accept(claim: Claim, certificate: Mapping[str, Any]) -> checker.Report:
 
 def _home(claim: Claim) -> Path:
     """The file that a claim is written in; of a draft that is in no registry, that of the draft."""
-    home = registry.home(claim.paper)
-    return Path(claim.origin.rpartition(":")[0]) if claim.origin and not home.is_file() else home
+    known = claim.paper in registry.shipped_keys() or registry.is_own(claim.paper)
+    return registry.home(claim.paper) if known or not claim.origin else Path(claim.origin.rpartition(":")[0])
 
 
 def _key(claim: Claim, kind: str, seed: int, budget: int) -> dict[str, Any]:
