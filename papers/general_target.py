@@ -109,7 +109,8 @@ def searched(
     model = DeepLinearUFM(counts, width or 2 * len(rows), depth, decays, bias=bias, encoding=rows)
     found = minimisation.global_minimum(model, seed, starts=STARTS, sizes=SIZES)
     theory, unit = deep_linear.minimum(squares, samples, decays), samples * decays[-1]
-    weights, means = (each.numpy() for each in (found.value.best.product, found.value.best.features * roots))
+    best = found.value.best
+    weights, means = best.product.numpy(), best.features.numpy() * roots
     inner = vectors * (deep_linear.lengths(theory.p, samples, decays[-1]).means * unit) @ vectors.T
     edge = scalar_problem.threshold(depth)
     return Least(
