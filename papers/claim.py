@@ -16,7 +16,7 @@ from ..theory.proof.certificate import content_hash
 from ..theory.proof.checker import Range
 from ..theory.proof.statement import Statement
 from .domain import Domain
-from .evidence import Comparison, Kind, Verdict
+from .evidence import Comparison, Kind, Outcome, Verdict
 from .prediction import Prediction
 
 if TYPE_CHECKING:
@@ -54,6 +54,26 @@ class Paper:
         foreign = [claim.id for claim in self.claims if claim.paper != self.key]
         if foreign:
             raise ValueError(f"the claim {foreign[0]} does not belong to {self.key}")
+        first: dict[str, Claim] = {}
+        for claim in self.claims:
+            if claim.id in first:
+                places = [place for each in (first[claim.id], claim) if (place := each.origin)]
+                raise ValueError(f"two claims have the id {claim.id}" + (f": {' and '.join(places)}" if places else ""))
+            first[claim.id] = claim
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs that an empirical claim rests on: an experiment, its inputs, and what its numbers say about the claim.
+
+    ``judge`` sees the numbers alone, so that a verdict follows from what is stored. ``quick`` inputs take seconds,
+    ``full`` ones minutes; the latter are shipped.
+    """
+
+    experiment: str
+    quick: Mapping[str, Any]
+    full: Mapping[str, Any]
+    judge: Callable[[Mapping[str, Any]], Outcome]
 
 
 @dataclass(frozen=True)
@@ -66,6 +86,7 @@ class Claim:
     generalises, ``corrects`` the one that it replaces; both are links from a claim of our own. ``lemmas`` are theorems
     of the literature that one needs to read the statement as the title says it. ``beyond`` names the parts of the claim
     that the statement leaves to simulation: with it a proof covers a part only. ``predict`` evaluates its closed form.
+    ``runs`` are the evidence for an empirical claim, which no proof can settle, and no other claim has them.
     """
 
     id: str
@@ -85,6 +106,9 @@ class Claim:
     lemmas: tuple[str, ...] = ()
     beyond: str = ""
     predict: Prediction | None = None
+    runs: Runs | None = None
+    depends: tuple[str, ...] = ()
+    origin: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         paper, _, slug = self.id.partition("/")
@@ -92,6 +116,10 @@ class Claim:
             raise ValueError(f"a claim id has the form paper/slug, not {self.id!r}")
         if dict(self.domain.ranges) != dict(self.setting.parameters):
             raise ValueError(f"{self.id}: the domain and the setting of the proof give different ranges")
+        if (self.runs is not None) != (self.kind is Kind.EMPIRICAL) or (self.runs and (self.derive or self.numerics)):
+            raise ValueError(
+                f"{self.id}: an empirical claim rests on runs, and on nothing else; other claims have none"
+            )
 
     @property
     def paper(self) -> str:

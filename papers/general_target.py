@@ -109,8 +109,7 @@ def searched(
     model = DeepLinearUFM(counts, width or 2 * len(rows), depth, decays, bias=bias, encoding=rows)
     found = minimisation.global_minimum(model, seed, starts=STARTS, sizes=SIZES)
     theory, unit = deep_linear.minimum(squares, samples, decays), samples * decays[-1]
-    best = found.value.best
-    weights, means = best.product.numpy(), best.features.numpy() * roots
+    weights, means = (found.value.best.product.numpy(), found.value.best.features.numpy() * roots)
     inner = vectors * (deep_linear.lengths(theory.p, samples, decays[-1]).means * unit) @ vectors.T
     edge = scalar_problem.threshold(depth)
     return Least(

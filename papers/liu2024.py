@@ -144,5 +144,6 @@ CLAIMS = (
         notes=SIZES + "Assumed is what geometry says, off the threshold; the rest is said in balanced-etf too.",
     ),
 )
-EXPERIMENT = phase_diagram.experiment("liu2024-directions", "liu2024", bias=True, sizes="300,200,120")
+SHOWN = ("liu2024/direction-collapse", "liu2024/geometry")
+EXPERIMENT = phase_diagram.experiment("liu2024-directions", "liu2024", bias=True, sizes="300,200,120", claims=SHOWN)
 PAPER = Paper("liu2024", "The Exploration of Neural Collapse under Imbalanced Data", BIBTEX, CLAIMS, (EXPERIMENT,))

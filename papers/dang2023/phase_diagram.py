@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...theory.symbols import POSITIVE, integers
 from ..drawing import COLOURS, STYLE, Style, frame
-from ..experiments import Experiment, Numbers, Progress
-from ..prediction import Input, echo, to_float
+from ..experiments import Cell, Experiment, Numbers, Progress
+from ..prediction import Input, computed, echo, to_float
 from .lengths import require_wide
 
 if TYPE_CHECKING:
@@ -290,7 +290,78 @@ def _legend(drawn: Figure, numbers: Numbers, height: float) -> None:
     )
 
 
-def experiment(name: str, paper: str, bias: bool, sizes: str) -> Experiment:
+# ------------------------------------------------------------------------------------------------------ one cell
+
+CLAIM = "dang2023/imbalanced-deep"
+
+
+def _decays_at(b: float, depth: int, others: Sequence[int], smallest: Any) -> list[Any]:
+    """The decays at which the smallest class, of these sizes, and each other one has the slope b."""
+    import numpy as np
+
+    from ...theory import deep_linear
+
+    sizes = (smallest, *(np.full_like(smallest, size) for size in sorted(set(others))))
+    return [deep_linear.equal_decay(b, each, smallest + sum(others), depth) for each in sizes]
+
+
+def setting(values: Mapping[str, Any]) -> dict[str, Any]:
+    """One cell: the classes in their order, the smallest last."""
+    if values["n_min"] > min(values["n"]):
+        raise ValueError(f"n_min: expected at most the least of the other classes, {min(values['n'])}")
+    counts = (*values["n"], values["n_min"])
+    width = values.get("d", 2 * len(counts))
+    require_wide(width, len(counts))
+    return {
+        "class_counts": counts,
+        "widths": width,
+        "depth": values["M"],
+        "decays": (to_float("lam", values["lam"]),) * (values["M"] + 1),
+        "starts": values["starts"],
+    }
+
+
+def predict(values: Mapping[str, Any]) -> dict[str, Any]:
+    """How many classes are alive at the minimum, its loss, and the squared rows of W."""
+    decay, counts = values["lam"], (*values["n"], values["n_min"])
+    found = computed(CLAIM, {"n": counts, "lam_W": (decay,) * values["M"], "lam_H": decay})
+    return {"alive": sum(p > 0 for p in found["p"]), "loss": found["f_min"], "p": found["p"]}
+
+
+def curves(x: str, y: str, values: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The thresholds at which a class collapses, over its size and the decay."""
+    import numpy as np
+
+    from ...theory import scalar_problem
+
+    if {x, y} != {"n_min", "lam"} or not {"M", "n"} <= set(values):
+        return []
+    fine = np.geomspace(1.0, min(values["n"]), 300)
+    found = _decays_at(scalar_problem.threshold(values["M"]), values["M"], values["n"], fine)
+    label = r"theory: a class collapses, $b_k = \beta_M$"
+    return [(label, fine, each) if x == "n_min" else (label, each, fine) for each in found]
+
+
+CELL = Cell(
+    (
+        Input("M", integers(1), "number of layers", default=2),
+        Input("n", integers(1), "sizes of the other classes", many=True, default="300,300,300"),
+        Input("n_min", integers(1), "size of the smallest class", default=30),
+        Input("lam", POSITIVE, "decay of all layers and features", default="5e-3"),
+        Input("d", integers(1), "width of all layers, 2K by default", optional=True),
+        Input("starts", integers(1), "starts of each search", default=24),
+    ),
+    "minima",
+    setting,
+    predict,
+    (CLAIM,),
+    curves,
+)
+
+
+def experiment(
+    name: str, paper: str, bias: bool, sizes: str, claims: tuple[str, ...], cell: Cell | None = None
+) -> Experiment:
     """The diagram without bias or with one; ``sizes`` are by default those of the other classes."""
     return Experiment(
         name,
@@ -312,7 +383,16 @@ def experiment(name: str, paper: str, bias: bool, sizes: str) -> Experiment:
         summary,
         figure,
         lambda numbers: any(diagram["converged"] for diagram in numbers["diagrams"]),
+        claims=claims,
+        cell=cell,
     )
 
 
-EXPERIMENT = experiment("minority-collapse", "dang2023", bias=False, sizes="300,300,300")
+EXPERIMENT = experiment(
+    "minority-collapse",
+    "dang2023",
+    bias=False,
+    sizes="300,300,300",
+    claims=("dang2023/minority-collapse", "dang2023/imbalanced-deep"),
+    cell=CELL,
+)
