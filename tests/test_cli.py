@@ -125,7 +125,7 @@ def bad_inputs(tmp_path: Path) -> list[tuple[list[str], str]]:
         (["verify", "nonsense"], "no claim is called 'nonsense'"),
         (
             ["verify", "--paper", "han2023"],
-            "'han2023'; known: dang2023, garrod2025, han2022, tightframe",
+            "'han2023'; known: dang2023, garrod2025, han2022, liu2024, tightframe",
         ),
         (["list", "--verdict", "green"], "expected one of proved, attested, supported, open, refuted"),
         (["show"], "Missing argument"),
