@@ -118,7 +118,7 @@ def figure(numbers: Numbers) -> Figure:
         height = 0.75 + 2.0 * len(models)
         drawn = Figure(figsize=(7.4, height))
         drawn.subplots_adjust(
-            left=0.1, right=0.985, bottom=0.42 / height, top=1 - 0.45 / height, wspace=0.42, hspace=0.35
+            left=0.1, right=0.985, bottom=0.42 / height, top=1 - 0.6 / height, wspace=0.62, hspace=0.35
         )
         panels = drawn.subplots(len(models), len(PANELS), squeeze=False)
         entries: list[tuple[str, Style]] = []
@@ -145,7 +145,8 @@ def figure(numbers: Numbers) -> Figure:
                     panel.set_xlabel("epochs")
                 if column == 0:
                     panel.set_title(model, loc="right")
-        key(panels[0, 1], *entries, ("neural collapse", ASYMPTOTE), columns=4)
+        key(panels[0, 0], *entries, ("neural collapse", ASYMPTOTE), columns=4)
+        panels[0, 0].get_legend().set_bbox_to_anchor((0.0, 1.12))
     return drawn
 
 
