@@ -43,6 +43,7 @@ SAYS = {
     "nc3_alignment": "|| W/||W|| - Mbar^T/||Mbar|| ||",
     "nc4_agreement": "decisions that are those of the nearest class mean",
 }
+EQUAL = 0.05  # distance from an orthogonal frame, up to which columns count as one
 LARGEST_GRAM = 100  # classes: of more, the Gram matrix is in the figure but not in the numbers
 
 
@@ -89,10 +90,10 @@ def measure(file: Path | str) -> dict[str, Any]:
 
 
 def nearest(metrics: Mapping[str, float | None]) -> str:
-    """The frame of least distance; a general orthogonal frame only where equal lengths are clearly worse.
+    """The frame of least distance, or a special one of it that is as near.
 
-    Every orthogonal frame is a general one, so that the distance from the latter is never larger: it is named where it
-    is less than half of the others.
+    The centred columns of an orthogonal frame are a simplex ETF, and every orthogonal frame is a general one: so an
+    orthogonal frame is named up to a distance of 5 %, and a general one where it is at less than half of the others'.
 
     Examples:
         >>> nearest({"nc2_etf_distance": 0.3, "nc2_of_distance": 0.2, "nc2_gof_distance": 0.05})
@@ -102,6 +103,8 @@ def nearest(metrics: Mapping[str, float | None]) -> str:
     """
     distances = {name: value for name in FRAMES if (value := metrics[name]) is not None}
     etf, of, gof = (distances[name] for name in FRAMES)
+    if of <= EQUAL:
+        return FRAMES["nc2_of_distance"]
     if gof < min(etf, of) / 2:
         return FRAMES["nc2_gof_distance"]
     return FRAMES["nc2_etf_distance" if etf <= of else "nc2_of_distance"]

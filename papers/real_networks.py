@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -112,7 +113,7 @@ def train(training: Training) -> dict[str, Any]:
     import numpy as np
 
     from ..numerics import fitting, networks
-    from ..numerics.training import CollapseTracker
+    from ..numerics.training import CollapseTracker, UndefinedMetric
 
     inputs = training.inputs
     every = images(inputs)
@@ -147,7 +148,9 @@ def train(training: Training) -> dict[str, Any]:
         for metric, value in found.items():
             metrics.setdefault(metric, []).append(value if value is not None and math.isfinite(value) else None)
 
-    finite = fitting.fit(network, chosen, recipe, training.seed, look, looked)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetric)  # the record has None there
+        finite = fitting.fit(network, chosen, recipe, training.seed, look, looked)
     setting = {key: value for key, value in asdict(training).items() if key not in ("inputs", "measure")}
     return setting | {"n": list(counts), "finite": finite, "epochs": seen, "metrics": metrics}
 

@@ -97,7 +97,7 @@ def judge(numbers: Mapping[str, Any]) -> Outcome:
     starts = sum(number for *_, number in seen)
     whole = [name for name, terminal, *_ in seen if terminal]
     coverage = (
-        f"{starts} trainings on {inputs['data']}, MSE, last of {inputs['epochs']} epochs: "
+        f"{starts} training{'s' if starts > 1 else ''} on {inputs['data']}, MSE, last of {inputs['epochs']} epochs: "
         f"{', '.join(name for name, *_ in seen)}; in the whole terminal phase: {', '.join(whole) or 'none'}"
         + (f"; not: {', '.join(name for name, *_ in missed)}" if missed else "")
     )
