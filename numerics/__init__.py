@@ -6,9 +6,10 @@ the package does not import torch.
 
 >>> from tightframe import numerics
 >>> numerics.__all__
-['columns', 'deep_linear', 'deep_relu', 'descent', 'fitting', 'flow', 'frames', 'images', 'initialisers', 'integrators',
- 'landscape', 'lbfgs', 'linalg', 'losses', 'low_rank', 'measurement', 'minimisation', 'models', 'moments', 'mse_split',
- 'networks', 'parametrisation', 'shapes', 'solution', 'statistics', 'training']
+['columns', 'deep_linear', 'deep_relu', 'descent', 'fitting', 'flow', 'frames', 'gpu_check', 'images', 'initialisers',
+ 'integrators', 'landscape', 'lbfgs', 'linalg', 'losses', 'low_rank', 'measurement', 'minimisation', 'models',
+ 'moments', 'mse_split', 'networks', 'parametrisation', 'runs', 'shapes', 'simulations', 'solution', 'statistics',
+ 'sweep', 'training']
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         fitting,
         flow,
         frames,
+        gpu_check,
         images,
         initialisers,
         integrators,
@@ -42,9 +44,12 @@ if TYPE_CHECKING:
         mse_split,
         networks,
         parametrisation,
+        runs,
         shapes,
+        simulations,
         solution,
         statistics,
+        sweep,
         training,
     )
 
@@ -56,6 +61,7 @@ __all__ = [
     "fitting",
     "flow",
     "frames",
+    "gpu_check",
     "images",
     "initialisers",
     "integrators",
@@ -71,9 +77,12 @@ __all__ = [
     "mse_split",
     "networks",
     "parametrisation",
+    "runs",
     "shapes",
+    "simulations",
     "solution",
     "statistics",
+    "sweep",
     "training",
 ]
 

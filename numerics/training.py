@@ -340,7 +340,7 @@ def _as_it_was(model: nn.Module, loader: object) -> Iterator[None]:
     sources = {id(g): g for owner in owners if isinstance(g := getattr(owner, "generator", None), torch.Generator)}
     states = [(source, source.get_state()) for source in sources.values()]
     of_python, of_numpy = random.getstate(), np.random.get_state()
-    # What was compiled before does not see hooks. Dynamo takes seconds to load, and nothing is compiled without it.
+    # Hooks are not seen by what was compiled before them. Without Dynamo, slow to load, nothing is compiled.
     eager = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=sorted(devices)), eager:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .measuring import measure
     from .prediction import predict
     from .registry import claims, find, papers
+    from .site import report
+    from .sweeping import results, sweep
     from .verification import Standing, recheck, standing, verify
 
 _HOME = {
@@ -41,9 +43,12 @@ _HOME = {
     "papers": "registry",
     "predict": "prediction",
     "recheck": "verification",
+    "report": "site",
+    "results": "sweeping",
     "show": "display",
     "simulate": "experiments",
     "standing": "verification",
+    "sweep": "sweeping",
     "verify": "verification",
 }
 
@@ -62,9 +67,12 @@ __all__ = [
     "papers",
     "predict",
     "recheck",
+    "report",
+    "results",
     "show",
     "simulate",
     "standing",
+    "sweep",
     "verify",
 ]
 

@@ -6,34 +6,60 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import sympy as sp
 
 from ..theory.derivation import Derivation, Setting
 from ..theory.printing import latex
 from ..theory.proof.certificate import content_hash
+from ..theory.proof.checker import Range
 from ..theory.proof.statement import Statement
 from .domain import Domain
 from .evidence import Comparison, Kind, Outcome, Verdict
 from .prediction import Prediction
 
+if TYPE_CHECKING:
+    from .experiments import Experiment
+
 Numerics = Callable[[Mapping[str, Any], int], Comparison]
+
+
+class Theorem(Protocol):
+    """What a module of theory states: a statement, and the setting in which it holds, for the ranges of parameters."""
+
+    @property
+    def statement(self) -> Statement: ...
+
+    def setting(self, parameters: Mapping[sp.Symbol, Range], /) -> Setting: ...
+
+
+T = TypeVar("T", bound=Theorem)
 
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper: its key (module name, prefix of claim ids, BibTeX key), its BibTeX entry, its claims in order."""
+    """A paper: its key (module name, prefix of claim ids, BibTeX key), its BibTeX entry, its claims in order.
+
+    ``experiments`` are those that its module defines itself, beside the ones with a module of their own.
+    """
 
     key: str
     title: str
     bibtex: str
     claims: tuple[Claim, ...]
+    experiments: tuple[Experiment, ...] = ()
 
     def __post_init__(self) -> None:
         foreign = [claim.id for claim in self.claims if claim.paper != self.key]
         if foreign:
             raise ValueError(f"the claim {foreign[0]} does not belong to {self.key}")
+        first: dict[str, Claim] = {}
+        for claim in self.claims:
+            if claim.id in first:
+                places = [place for each in (first[claim.id], claim) if (place := each.origin)]
+                raise ValueError(f"two claims have the id {claim.id}" + (f": {' and '.join(places)}" if places else ""))
+            first[claim.id] = claim
 
 
 @dataclass(frozen=True)
@@ -81,6 +107,8 @@ class Claim:
     beyond: str = ""
     predict: Prediction | None = None
     runs: Runs | None = None
+    depends: tuple[str, ...] = ()
+    origin: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         paper, _, slug = self.id.partition("/")
@@ -152,3 +180,21 @@ class Claim:
 
     def _repr_html_(self) -> str:
         return f"<p><b>{escape(self.id)}</b> {escape(self.title)}</p><p>\\({escape(self.statement_latex())}\\)</p>"
+
+
+def stated(
+    id: str,
+    title: str,
+    theorem: T,
+    domain: Domain,
+    derive: Callable[[T, Setting], Derivation],
+    numerics: Numerics | None = None,
+    *,
+    kind: Kind = Kind.IDENTITY,
+    **more: Any,
+) -> Claim:
+    """The claim of a theorem of theory, whose setting has the ranges of the domain; ``more`` as of :class:`Claim`."""
+    setting = theorem.setting(domain.ranges)
+    return Claim(
+        id, title, kind, theorem.statement, setting, domain, lambda: derive(theorem, setting), numerics, **more
+    )
