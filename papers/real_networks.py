@@ -219,4 +219,6 @@ def draw(panel: Axes, records: Sequence[Mapping[str, Any]], metric: str, color: 
     epochs = whole[0]["epochs"][1:]
     middle, low, high = band([record["metrics"][metric][1:] for record in whole])
     panel.plot(epochs, middle, color=color, linestyle=linestyle, linewidth=1.0)
+    shown = panel.dataLim.frozen()
     panel.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
+    panel.dataLim.set_points(shown.get_points())  # of few starts a band may be huge: curves set the axes

@@ -138,6 +138,8 @@ def figure(numbers: Numbers) -> Figure:
                 level = {"loss": 1.0, "effective_rank": numbers["K"] - 1}.get(name)
                 if level is not None:
                     panel.axhline(level, **ASYMPTOTE)
+                if name == "effective_rank":
+                    panel.set_ylim(0, numbers["K"])
                 panel.set_xscale("log")
                 panel.set_yscale("linear" if name == "effective_rank" else "log")
                 panel.set_ylabel(label)
@@ -170,4 +172,5 @@ EXPERIMENT = Experiment(
     summary,
     figure,
     lambda numbers: any(record["finite"] for record in numbers["runs"]),
+    claims=("garrod2025/dnc-suboptimal", "garrod2025/dnc-loss"),
 )

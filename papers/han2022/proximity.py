@@ -183,6 +183,7 @@ EXPERIMENT = Experiment(
     summary,
     figure,
     lambda numbers: any(record["finite"] for record in numbers["runs"]),
+    claims=("han2022/proximity",),
 )
 
 CLAIMS = (
