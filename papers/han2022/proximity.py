@@ -199,8 +199,8 @@ CLAIMS = (
         version=VERSION,
         notes="An observation about classifiers and features of networks that were trained with MSE and weight decay, "
         "at the end of training; of arbitrary ones it is false. The paper says that L_perp becomes negligible; a tenth "
-        "is our reading. The evidence names the networks, data and phases in which it was seen; trainings with classes of "
-        "unequal sizes go beyond the statement.",
+        "is our reading. The evidence names the networks, data and phases in which it was seen; trainings with classes "
+        "of unequal sizes go beyond the statement.",
         runs=Runs("proximity", {"model": "mlp", "loss": "mse", "seeds": 1, "epochs": 100, "jobs": 1}, {}, judge),
     ),
 )
