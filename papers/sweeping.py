@@ -124,7 +124,14 @@ def _understood(text: str) -> tuple[Spec, str]:
     import json
 
     told = json.loads(text)
-    return sweep_spec.read(told["spec"]), told["device"]
+    spec = sweep_spec.read(told["spec"])
+    if told["source"] != _source(spec):
+        raise ValueError("a worker has another version of tightframe than the driver")
+    return spec, told["device"]
+
+
+def _source(spec: Spec) -> str:
+    return provenance.sweep_hash(EXPERIMENTS[spec.experiment.name], spec.experiment.cell is None)
 
 
 def simulated(text: str, batch: Batch) -> Columns:
@@ -193,7 +200,8 @@ class Plan:
         """What `simulated` is told."""
         import json
 
-        return json.dumps({"spec": self.spec.canonical, "device": self.device}, sort_keys=True)
+        told = {"spec": self.spec.canonical, "device": self.device, "source": self.code["source"]}
+        return json.dumps(told, sort_keys=True)
 
     def told(self) -> dict[str, Any]:
         """What ``sweep.json`` says."""
@@ -240,7 +248,7 @@ def plan(file: Path, out: Path | None = None, device: str = "auto") -> Plan:
     spec = sweep_spec.load(file)
     code = {
         "version": version("tightframe"),
-        "source": provenance.sweep_hash(EXPERIMENTS[spec.experiment.name], spec.experiment.cell is None),
+        "source": _source(spec),
         "engines": provenance.engines("sweep"),
     }
     root = _root(file, out)

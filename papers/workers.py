@@ -71,6 +71,19 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes that are started meanwhile ignore Ctrl-C, which is for the driver."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @dataclass
 class _Member:
     """A process, our end of its pipe, and the batches that it has."""
@@ -186,7 +199,7 @@ class Cluster:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a worker that dies is no news: batches are redone
         self.local: Any = None
         if address is None:
-            with _one_thread_each():
+            with _one_thread_each(), _deaf_to_interrupts():
                 self.local = LocalCluster(
                     n_workers=count,
                     threads_per_worker=1,

@@ -327,6 +327,13 @@ def test_code_and_device_are_part_of_the_key() -> None:
     assert len({spec.key("a", "cpu"), spec.key("b", "cpu"), spec.key("a", "cuda")}) == 3
 
 
+def test_a_worker_of_another_version_refuses(write: Callable[[str], Path]) -> None:
+    planned = sweeping.plan(write(SMALL), device="cpu")
+    told = json.loads(planned.task) | {"source": "0123"}
+    with pytest.raises(ValueError, match="another version of tightframe"):
+        sweeping.simulated(json.dumps(told), (0,))
+
+
 def test_a_configuration_that_cannot_run_has_a_row_that_says_why(write: Callable[[str], Path]) -> None:
     file = write(SMALL.replace("n_min = [2, 20]", "n_min = [2, 21]"))
     run_here(file)
