@@ -58,13 +58,19 @@ class Report:
             "finished_now": told.now,
             "seconds": round(told.seconds, 3),
             "interrupted": told.interrupted,
+            "failed_now": told.failed,
+            "unconverged_now": told.unconverged,
         }
 
     def plain(self) -> str:
         told = self.driven
         rate = f", {told.now / told.seconds:.3g} a second" if told.now and told.seconds else ""
         finished = f"{told.before + told.now} of {told.configurations} configurations, {told.now} of them now{rate}"
-        return f"{finished}\nwritten: {self.folder}"
+        lines = [finished]
+        if told.failed or told.unconverged:
+            failed = f"{told.failed} have no numbers (column error)"
+            lines.append(f"of these, {failed}, and {told.unconverged} did not converge (column converged)")
+        return "\n".join([*lines, f"written: {self.folder}"])
 
     def query(self, sql: str) -> pa.Table:
         """What DuckDB answers about the table ``results``; ``.to_pandas()`` or `polars.from_arrow` go on from there."""
