@@ -6,9 +6,10 @@ the package does not import torch.
 
 >>> from tightframe import numerics
 >>> numerics.__all__
-['columns', 'deep_linear', 'deep_relu', 'descent', 'flow', 'frames', 'gpu_check', 'initialisers', 'integrators',
- 'landscape', 'lbfgs', 'linalg', 'losses', 'low_rank', 'minimisation', 'models', 'parametrisation', 'runs', 'shapes',
- 'simulations', 'solution', 'statistics', 'sweep']
+['columns', 'deep_linear', 'deep_relu', 'descent', 'fitting', 'flow', 'frames', 'gpu_check', 'images', 'initialisers',
+ 'integrators', 'landscape', 'lbfgs', 'linalg', 'losses', 'low_rank', 'measurement', 'minimisation', 'models',
+ 'moments', 'mse_split', 'networks', 'parametrisation', 'runs', 'shapes', 'simulations', 'solution', 'statistics',
+ 'sweep', 'training']
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
         deep_linear,
         deep_relu,
         descent,
+        fitting,
         flow,
         frames,
         gpu_check,
+        images,
         initialisers,
         integrators,
         landscape,
@@ -34,8 +37,12 @@ if TYPE_CHECKING:
         linalg,
         losses,
         low_rank,
+        measurement,
         minimisation,
         models,
+        moments,
+        mse_split,
+        networks,
         parametrisation,
         runs,
         shapes,
@@ -43,6 +50,7 @@ if TYPE_CHECKING:
         solution,
         statistics,
         sweep,
+        training,
     )
 
 __all__ = [
@@ -50,9 +58,11 @@ __all__ = [
     "deep_linear",
     "deep_relu",
     "descent",
+    "fitting",
     "flow",
     "frames",
     "gpu_check",
+    "images",
     "initialisers",
     "integrators",
     "landscape",
@@ -60,8 +70,12 @@ __all__ = [
     "linalg",
     "losses",
     "low_rank",
+    "measurement",
     "minimisation",
     "models",
+    "moments",
+    "mse_split",
+    "networks",
     "parametrisation",
     "runs",
     "shapes",
@@ -69,6 +83,7 @@ __all__ = [
     "solution",
     "statistics",
     "sweep",
+    "training",
 ]
 
 

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from .documents import document
     from .evidence import Evidence, Verdict
     from .experiments import simulate
+    from .measuring import measure
     from .prediction import predict
     from .registry import claims, find, papers
+    from .site import report
     from .sweeping import results, sweep
     from .verification import Standing, recheck, standing, verify
 
@@ -37,9 +39,11 @@ _HOME = {
     "claims": "registry",
     "document": "documents",
     "find": "registry",
+    "measure": "measuring",
     "papers": "registry",
     "predict": "prediction",
     "recheck": "verification",
+    "report": "site",
     "results": "sweeping",
     "show": "display",
     "simulate": "experiments",
@@ -59,9 +63,11 @@ __all__ = [
     "claims",
     "document",
     "find",
+    "measure",
     "papers",
     "predict",
     "recheck",
+    "report",
     "results",
     "show",
     "simulate",

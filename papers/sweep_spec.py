@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import experiments
-from .experiments import EXPERIMENTS, Experiment
-from .prediction import Input, exact, to_float
+from .experiments import EXPERIMENTS, Experiment, modules
+from .prediction import Input, Word, exact, to_float
 
 if TYPE_CHECKING:
     from ..numerics.sweep import Axis, Design
@@ -50,7 +50,7 @@ class Spec:
     """A sweep as it was asked for; `canonical` is JSON and says the same in one way."""
 
     experiment: Experiment
-    inputs: tuple[Input, ...]
+    inputs: tuple[Input | Word, ...]
     design: Design
     dtype: str
     canonical: Mapping[str, Any]
@@ -103,7 +103,7 @@ def load(path: Path) -> Spec:
 
 
 def named(path: Path) -> str | None:
-    """The experiment that a file names, if it does and there is one: what can be loaded before all is looked at."""
+    """The experiment of ours that a file names, if it does: what can be loaded before all is looked at."""
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8")).get("experiment")
     except (OSError, ValueError, RecursionError):
@@ -123,7 +123,7 @@ def read(given: Mapping[str, Any]) -> Spec:
     _known("key", given, KEYS)
     name = given.get("experiment")
     if not isinstance(name, str):
-        raise ValueError(f'expected experiment = "NAME", with one of {", ".join(EXPERIMENTS)}')
+        raise ValueError(f'expected experiment = "NAME", with one of {", ".join(modules())}')
     experiment = experiments.find(name)
     inputs = experiment.inputs if experiment.cell is None else experiment.cell.inputs
     kind = given.get("design", "grid")
@@ -194,7 +194,7 @@ def _different(name: str, values: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _axis(each: Input, given: Any, random: bool) -> tuple[Axis, Any] | None:
+def _axis(each: Input | Word, given: Any, random: bool) -> tuple[Axis, Any] | None:
     """The axis of an input, and its canonical form; None for an optional input that is not set."""
     from ..numerics.sweep import Axis
 
@@ -205,6 +205,8 @@ def _axis(each: Input, given: Any, random: bool) -> tuple[Axis, Any] | None:
             raise ValueError(f"no value for {each.name} ({each.says}); expected {each.expected()}")
         given = each.default
     if isinstance(given, Mapping):
+        if isinstance(each, Word):
+            raise ValueError(f"{each.name}: expected {each.expected()}, or a list of such, got a range")
         return _range(each, given, random)
     if isinstance(given, list):
         if not given:

@@ -13,8 +13,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import provenance, sweep_spec
-from .experiments import EXPERIMENTS
+from . import experiments, provenance, sweep_spec
 from .prediction import echo
 from .sweep_driver import Driven, Progress, drive
 from .sweep_folder import Folder, query, require_extra
@@ -102,8 +101,6 @@ def setting(spec: Spec, number: int) -> dict[str, Any]:
 
 def _whole(spec: Spec, configurations: Sequence[Mapping[str, Any]]) -> Columns:
     """The numbers of whole experiments: what is a single number becomes a column."""
-    from . import experiments
-
     rows = []
     for each in configurations:
         values = {name: value for name, value in each.items() if name != "seed"}
@@ -137,7 +134,7 @@ def _understood(text: str) -> tuple[Spec, str]:
 
 
 def _source(spec: Spec) -> str:
-    return provenance.sweep_hash(EXPERIMENTS[spec.experiment.name], spec.experiment.cell is None)
+    return provenance.sweep_hash(experiments.home(spec.experiment.name), spec.experiment.cell is None)
 
 
 def simulated(text: str, batch: Batch) -> Columns:
@@ -365,7 +362,6 @@ def _bytes(number: float) -> str:
 def warm(experiment: str) -> None:
     """Load what a batch of this experiment needs."""
     from ..numerics import runs
-    from . import experiments
 
     cell = experiments.find(experiment).cell
     assert runs.minima

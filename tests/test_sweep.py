@@ -371,6 +371,12 @@ def test_other_experiments_are_swept_too(write: Callable[[str], Path], text: str
     assert len({row[measured] for row in rows}) == len(rows)
 
 
+def test_every_experiment_has_a_file_that_its_key_rests_on() -> None:
+    homes = [experiments.home(name) for name in experiments.modules()]
+    assert all(path.is_file() for path in homes)
+    assert len(homes) > len(experiments.EXPERIMENTS)  # those in the file of a paper too
+
+
 def test_every_cell_names_a_simulation_and_claims_that_predict() -> None:
     from tightframe.papers import registry
 

@@ -301,5 +301,6 @@ EXPERIMENT = Experiment(
     run,
     summary,
     figure,
+    claims=("dang2023/imbalanced-lengths", "dang2023/imbalanced-deep"),
     cell=CELL,
 )

@@ -253,5 +253,5 @@ EXPERIMENT = Experiment(
     summary,
     figure,
     lambda numbers: any(cell["interval"] for cell in numbers["by_width"] + numbers["by_decay"]),
-    CELL,
+    cell=CELL,
 )
