@@ -101,11 +101,12 @@ class Processes:
 
     def __init__(self, count: int, task: Task, warm: Callable[[], object] | None = None) -> None:
         self.task, self.warm, self.text = task, warm, ""
-        self.members = [self._started() for _ in range(count)]
+        # The others start with the first batch: where cores are few, all at once would slow down the driver.
+        self.count, self.members = count, [self._started()]
 
     @property
     def capacity(self) -> int:
-        return QUEUED * len(self.members)
+        return QUEUED * self.count
 
     def _started(self) -> _Member:
         from multiprocessing import get_context
@@ -119,6 +120,7 @@ class Processes:
         return _Member(process, ours)
 
     def submit(self, batch: Batch) -> None:
+        self.members += [self._started() for _ in range(self.count - len(self.members))]
         member = min(self.members, key=lambda each: len(each.batches))
         member.batches.append(batch)
         with suppress(OSError):  # it has died: `finished` sees that
