@@ -32,6 +32,9 @@ store_app = typer.Typer(help="The evidence store.", rich_markup_mode=None)
 app.add_typer(store_app, name="store")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+NotationOption = Annotated[
+    str | None, typer.Option("--notation", help="A paper's notation, or a TOML file.", metavar="NAME")
+]
 StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the evidence store.", metavar="DIR")]
 
 
@@ -124,7 +127,15 @@ def show(
     if as_json:
         _print_json(data)
     else:
-        typer.echo(plain(data))
+        typer.echo(plain(data, _has_unicode()))
+
+
+def _has_unicode() -> bool:
+    try:
+        "ᵀ≥λ".encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @app.command()
@@ -136,21 +147,24 @@ def derive(
     inputs: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the claim.", metavar="NAME=VALUE")
     ] = None,
+    notation: NotationOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file.", metavar="FILE")] = None,
     store: StoreOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write the derivation of a claim as a document."""
     from .documents import document, document_pdf
+    from .notation import load
     from .prediction import settings
 
     values = settings(inputs or ())
+    letters = None if notation is None else load(notation)
     if form == "pdf":
         if as_json or (out is None and sys.stdout.isatty()):
             raise InputError("a PDF goes to a file: --out FILE, without --json")
-        _write(document_pdf(claim, _store(store), values), out)
+        _write(document_pdf(claim, _store(store), values, letters), out)
         return
-    text = document(claim, form, _store(store), values)
+    text = document(claim, form, _store(store), values, letters)
     if as_json:
         text = json.dumps({"claim": claim, "format": form, "text": text}, indent=2, ensure_ascii=False) + "\n"
     _write(text, out)
@@ -163,9 +177,7 @@ def cite(
     form: Annotated[
         str, typer.Option("--format", help="latex, typst, markdown, bibtex or json.", metavar="FORMAT")
     ] = "latex",
-    notation: Annotated[
-        str | None, typer.Option("--notation", help="A paper's notation, or a TOML file.", metavar="NAME")
-    ] = None,
+    notation: NotationOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write a file a claim there, and tightframe.sty.", metavar="DIR")
     ] = None,
@@ -200,9 +212,7 @@ def cite(
 @app.command()
 def audit(
     manuscript: Annotated[Path, typer.Argument(help="A LaTeX file; what it inputs is read too.", metavar="FILE.tex")],
-    notation: Annotated[
-        str | None, typer.Option("--notation", help="A paper's notation, or a TOML file.", metavar="NAME")
-    ] = None,
+    notation: NotationOption = None,
     form: Annotated[str, typer.Option("--format", help="text, json or github.", metavar="FORMAT")] = "text",
     allow_unread: Annotated[
         bool, typer.Option("--allow-unread", help="Exit 0 though equations are unread or unverified.")

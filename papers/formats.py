@@ -6,12 +6,12 @@ A format is one function from a document to text; another one is another entry o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
-from . import conversion
-from .citation import display
+from . import conversion, prose
 from .layout import fills_a_page
 
 
@@ -21,6 +21,11 @@ class Span:
 
     text: str
     style: str = ""
+
+
+def running(text: str, names: Mapping[str, str] | None = None, style: str = "") -> tuple[Span, ...]:
+    """A sentence with the formulas in it; ``style`` is that of the words."""
+    return tuple(Span(piece.text, "formula" if piece.formula else style) for piece in prose.pieces(text, names))
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,10 @@ Block = Heading | Paragraph | Items | Display
 
 @dataclass(frozen=True)
 class Document:
-    """A title, the authors of the source, and blocks in order."""
+    """A title, the same in plain text, the authors of the source, and blocks in order."""
 
-    title: str
+    title: tuple[Span, ...]
+    name: str
     source: tuple[Span, ...]
     blocks: tuple[Block, ...]
 
@@ -70,12 +76,8 @@ class Document:
 def markdown(document: Document) -> str:
     """Markdown with formulas for MathJax or KaTeX."""
 
-    def inline(spans: Iterable[Span]) -> str:
-        wrap = {"": _markdown_escaped, "formula": "${}$".format, "code": "`{}`".format}
-        wrap |= {"strong": lambda t: f"**{_markdown_escaped(t)}**", "emphasis": lambda t: f"*{_markdown_escaped(t)}*"}
-        return "".join(wrap[span.style](span.text) for span in spans if span.text)
-
-    parts = [f"# {_markdown_escaped(document.title)}", inline(document.source)]
+    inline = markdown_inline
+    parts = [f"# {inline(document.title)}", inline(document.source)]
     for part in document.blocks:
         match part:
             case Heading(text):
@@ -85,8 +87,35 @@ def markdown(document: Document) -> str:
             case Items(items):
                 parts.append("\n".join(f"- {inline(item)}" for item in items))
             case Display(rows, tag):
-                parts.append(display(rows, tag))
+                parts.append(markdown_display(rows, tag))
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_display(rows: Sequence[str], tag: str = "") -> str:
+    """A displayed formula in Markdown."""
+    body = rows[0] if len(rows) == 1 else "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+    return f"$$\n{body}{f' {chr(92)}tag{{{tag}}}' if tag else ''}\n$$"
+
+
+def markdown_inline(spans: Iterable[Span]) -> str:
+    """Markdown of running text."""
+    wrap = {"": _markdown_escaped, "formula": "${}$".format, "code": "`{}`".format}
+    wrap |= {"strong": lambda t: _marked(t, "**"), "emphasis": lambda t: _marked(t, "*")}
+    return "".join(wrap[span.style](span.text) for span in _joined(spans))
+
+
+def _joined(spans: Iterable[Span]) -> Iterator[Span]:
+    """Neighbours of one style as one span."""
+    for style, every in groupby((span for span in spans if span.text), key=lambda span: span.style):
+        texts = [span.text for span in every]
+        yield from (Span(text, style) for text in (texts if style == "formula" else ["".join(texts)]))
+
+
+def _marked(text: str, mark: str) -> str:
+    """Marks stand at words, not at spaces."""
+    inner = text.strip()
+    before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    return f"{before}{mark}{_markdown_escaped(inner)}{mark}{after}" if inner else text
 
 
 def _markdown_escaped(text: str) -> str:
@@ -104,13 +133,13 @@ PREAMBLE = r"""\documentclass[11pt]{article}
 
 def latex(document: Document) -> str:
     """A complete LaTeX article."""
-    head = f"{PREAMBLE}\\title{{{_escaped(document.title)}}}\n\\author{{}}\n\\date{{}}\n"
+    head = f"{PREAMBLE}\\title{{{_latex_inline(document.title)}}}\n\\author{{}}\n\\date{{}}\n"
     return f"{head}\\begin{{document}}\n{latex_body(document)}\\end{{document}}\n"
 
 
 def latex_body(document: Document) -> str:
     """The article without its preamble, so that several can stand in one document."""
-    parts = [rf"\section*{{{_escaped(document.title)}}}", rf"\noindent {_latex_inline(document.source)}"]
+    parts = [rf"\section*{{\boldmath {_latex_inline(document.title)}}}", rf"\noindent {_latex_inline(document.source)}"]
     for part in document.blocks:
         match part:
             case Heading(text):
@@ -163,7 +192,7 @@ TYPST = """#set document(title: {title})
 
 def typst(document: Document) -> str:
     """A complete Typst document."""
-    parts = [TYPST.format(title=_quoted(document.title)), f"= {_typst_escaped(document.title)}"]
+    parts = [TYPST.format(title=_quoted(document.name)), f"= {_typst_inline(document.title)}"]
     parts.append(_typst_inline(document.source))
     for part in document.blocks:
         match part:

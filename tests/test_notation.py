@@ -104,7 +104,7 @@ def test_two_notations_are_inverse_to_each_other(back: str, there: str) -> None:
         returning = {found: old for old, found in new.items()}
         if len(returning) != len(new) or not all(isinstance(found, sp.Symbol | sp.MatrixSymbol) for found in returning):
             continue
-        assert substituted(went.statement, returning) == claim.statement
+        assert substituted(went.statement, returning) == written(claim).statement
         assert defined(went.definitions, returning) == dict(written(claim).definitions)
         seen += bool(new)
     assert seen
