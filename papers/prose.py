@@ -30,13 +30,14 @@ _BARRED = "[A-Zhwz]bar"  # Mbar, hbar
 _OPEN, _CLOSE = {"(": "(", "{": r"\{", "[": "["}, {")": ")", "}": r"\}", "]": "]"}
 
 _BRACKETS = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
-_SCRIPT = rf"(?:\^T\b|[_^]\{{[^{{}}]*\}}|\^{_BRACKETS}|\^\+|\^-?[0-9]+|[_^][A-Za-z0-9]+|\*(?=[,.:;)]|\s[a-z]|$))"
+_SCRIPT = rf"(?:\^T\b|[_^]\{{[^{{}}]*\}}|[_^]{_BRACKETS}|\^\+|\^-?[0-9]+|[_^][A-Za-z0-9]+|\*(?=[,.:;)]|\s[a-z]|$))"
 _LEXEME = re.compile(
     rf"(?P<primed>\b(?:[A-Za-z]|{'|'.join(sorted(GREEK))})')(?![A-Za-z])"
     rf"|(?P<name>[A-Za-z]+)(?P<scripts>{_SCRIPT}+)"
     rf"|(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<exponents>{_SCRIPT}*)"
     r"|(?P<word>(?![A-Za-z]-[A-Za-z]\b)[A-Za-z]+(?:['’-][A-Za-z]+)*|[A-Za-z])"  # k-j is a difference
     rf"|(?P<norm>\|\|)(?P<index>{_SCRIPT}*)"
+    r"|(?P<dots>\.\.\.)"
     r"|(?P<sign>>=|<=|->|!=|[-=+*/<>|~])"
     r"|(?P<open>[({\[])"
     rf"|(?P<close>[)}}\]])(?P<power>{_SCRIPT}*)"
@@ -151,6 +152,9 @@ def _lexemes(text: str, known: Mapping[str, str]) -> list[_Lexeme]:
             found.append(_Lexeme("word" if after_word else "atom", whole, base + exponents))
         elif match["word"] is not None:
             found.append(_word(match, matches[i + 1 :], found, known))
+        elif match["dots"] is not None:
+            beside = bool(found) and found[-1].kind in ("atom", "close", "comma", "space")
+            found.append(_Lexeme("atom", whole, r"\ldots") if beside else _Lexeme("word", whole, whole))
         elif match["norm"] is not None:
             opening = sum(lexeme.kind == "norm" for lexeme in found) % 2 == 0
             tex = r"\lVert" if opening else r"\rVert" + _scripts(match["index"] or "", known)
