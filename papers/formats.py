@@ -184,7 +184,6 @@ TYPST = """#set document(title: {title})
 #set page(paper: "a4", margin: 2.2cm, numbering: "1")
 #set text(font: "New Computer Modern", size: 10.5pt, lang: "en")
 #set par(justify: true)
-#show math.equation: set block(breakable: true)
 #show heading: set block(above: 1.4em, below: 0.9em)
 #let numbered(tag, body) = math.equation(block: true, numbering: (..) => [(#tag)], body)
 """
@@ -205,7 +204,10 @@ def typst(document: Document) -> str:
                 parts.append("\n".join(f"- {_typst_inline(item)}" for item in items))
             case Display(rows, tag):
                 body = f"$ {conversion.typst_rows(rows)} $"
-                parts.append(f"#numbered({_quoted(tag)}, {body})" if tag else body)
+                text = f"#numbered({_quoted(tag)}, {body})" if tag else body
+                parts.append(
+                    f"#[#show math.equation: set block(breakable: true)\n{text}]" if fills_a_page(rows) else text
+                )
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""A notebook of ten cells: from a claim of a paper to a figure and a citation. Open it with `marimo edit notebook.py`."""
+"""A notebook of ten cells, from a claim of a paper to a figure and a citation: `marimo edit notebook.py`."""
 
 import marimo
 
@@ -32,10 +32,13 @@ def _(mo, papers):
 
 @app.cell
 def _(claim, mo, papers):
-    # Verify: the checker, which knows nothing of how the proof was found, replays the certificate.
-    (standing,) = papers.verify([claim.id])
-    mo.md(f"Verdict: **{standing.verdict}**, from " + ", ".join(piece.prover for piece in standing.evidence))
-    return (standing,)
+    # Verify: the checker, which knows nothing of how the proof was found, replays the shipped certificate.
+    replayed = papers.recheck([claim.id])
+    verdict = papers.standing(claim).verdict_text()
+    mo.md(
+        f"Verdict: **{verdict}**. Replayed now: {len(replayed.accepted)} accepted, {len(replayed.problems)} rejected."
+    )
+    return (replayed,)
 
 
 @app.cell
@@ -46,37 +49,40 @@ def _(claim, mo, papers):
 
 
 @app.cell
-def _(claim, papers):
+def _(claim, mo, papers):
     # Predict: the closed form, rounded correctly to as many digits as wanted.
-    start = (2.0, 1.0, 0.5)
+    start = (2, 1)
     predicted = {
-        t: papers.predict(claim.id, C=4, N=5, w0=start, t=t)["values"]["w"] for t in (0, 10, 100, 1_000, 10_000)
+        t: papers.predict(claim.id, C=3, N=4, w0=start, t=t, digits=12)["values"]["w"] for t in (1, 10**3, 10**6)
     }
-    predicted
+    mo.md("\n".join(f"- $t = {t}$: {', '.join(values)}" for t, values in predicted.items()))
     return predicted, start
 
 
 @app.cell
-def _(papers, start):
+def _(mo, papers, start):
     # Simulate: the flow on real features, by a program that does not know the closed form.
-    simulated = papers.simulate("central-path", C=4, N=5, p=4, w0=start, t_end=2_000, steps=60)
-    simulated["max_relative_deviation"]
+    simulated = papers.simulate("central-path", C=3, N=4, p=3, w0=start, t_end=40, steps=16)
+    mo.md(f"Largest relative deviation from the closed form: {simulated['max_relative_deviation']:.1e}")
     return (simulated,)
 
 
 @app.cell
-def _(simulated):
+def _(mo, simulated):
     # Plot: what was simulated, and the power law to which all of it tends.
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(5, 3.2), layout="constrained")
     times = simulated["t"]
-    for number, curve in enumerate(zip(*simulated["w"], strict=True), 1):
-        axes.loglog(times[1:], curve[1:], label=f"$w_{number}$")
-    axes.loglog(times[1:], [(4 * t / simulated["N"]) ** 0.25 for t in times[1:]], "k--", label="$(4t/N)^{1/4}$")
+    pairs = zip(
+        zip(*simulated["simulated"]["w"], strict=True), zip(*simulated["predicted"]["w"], strict=True), strict=True
+    )
+    for number, (curve, closed) in enumerate(pairs, 1):
+        axes.plot(times, curve, "o", markersize=4, label=f"$w_{number}$, simulated")
+        axes.plot(times, closed, "k-", linewidth=0.8, label="closed form" if number == 1 else None)
     axes.set(xlabel="$t$", ylabel="SNR singular values")
     axes.legend()
-    figure
+    mo.as_html(figure)
     return (figure,)
 
 
@@ -104,9 +110,10 @@ def _(equation, mo, papers):
     import tempfile
     from pathlib import Path
 
+    slip = equation.replace(r"\frac{N}{4}", r"\frac{N}{2}")
     with tempfile.TemporaryDirectory() as folder:
         manuscript = Path(folder, "paper.tex")
-        manuscript.write_text(equation.replace(r"\frac{N}{4} w", r"\frac{N}{2} w"), encoding="utf-8")
+        manuscript.write_text(slip, encoding="utf-8")
         audited = papers.audit(manuscript)
     mo.md("\n".join(f"- {each.claim}: **{each.finding}**, {each.detail}" for each in audited.all))
     return (audited,)
