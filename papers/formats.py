@@ -184,6 +184,7 @@ TYPST = """#set document(title: {title})
 #set page(paper: "a4", margin: 2.2cm, numbering: "1")
 #set text(font: "New Computer Modern", size: 10.5pt, lang: "en")
 #set par(justify: true)
+#show heading: it => {{ show math.equation: set text(weight: "bold"); it }}
 #show heading: set block(above: 1.4em, below: 0.9em)
 #let numbered(tag, body) = math.equation(block: true, numbering: (..) => [(#tag)], body)
 """

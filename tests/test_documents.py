@@ -21,7 +21,7 @@ import sympy as sp
 import typst
 from tightframe.papers import cli, conversion, documents, formats, layout, prose, registry, terminal
 from tightframe.papers.claim import Claim
-from tightframe.papers.notation import load
+from tightframe.papers.notation import abbreviated, load
 from tightframe.papers.store import shipped_certificate
 from tightframe.papers.verification import standing
 from tightframe.theory.abbreviations import Folding, needed
@@ -293,8 +293,9 @@ def test_a_claim_without_derivation_says_so() -> None:
 
 
 def test_folding_abbreviations_changes_no_statement(claim: Claim) -> None:
-    folding = Folding(claim.setting.definitions, claim.setting.symmetric)
-    translation, _ = claim.setting.translation()
+    definitions = abbreviated(claim).definitions
+    folding = Folding(definitions, claim.setting.symmetric)
+    translation = claim.setting.translation()[0].redefined(definitions)
     translation.statement(claim.statement)
     for hypothesis in claim.setting.hypotheses:
         folded = folding.statement(hypothesis.statement)

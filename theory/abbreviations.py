@@ -21,6 +21,9 @@ from sympy.matrices.expressions.special import ZeroMatrix as Zeros
 from .proof.statement import Equal, Statement
 
 
+_FOLDED = (sp.Function, sp.MatAdd)  # a definition without any of these and without a matrix is a number
+
+
 class Folding:
     """Folds the given definitions, in their order, into expressions; ``symmetric`` symbols equal their transposes.
 
@@ -44,7 +47,7 @@ class Folding:
                 self.symmetric.add(name)
                 self._known.clear()
             patterns = {self.expression(written_out), self.expression(meaning)}
-            self.rules.append((name, tuple(p for p in patterns if p != name and p.has(sp.MatrixSymbol, sp.Function))))
+            self.rules.append((name, tuple(p for p in patterns if p != name and p.has(sp.MatrixSymbol, *_FOLDED))))
 
     def expression(self, expr: Any) -> Any:
         """The expression with every abbreviation that occurs in it folded, in an unevaluated form for printing."""
