@@ -20,7 +20,6 @@ from sympy.matrices.expressions.special import ZeroMatrix as Zeros
 
 from .proof.statement import Equal, Statement
 
-
 _FOLDED = (sp.Function, sp.MatAdd)  # a definition without any of these and without a matrix is a number
 
 
