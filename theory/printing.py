@@ -113,7 +113,7 @@ class _Printer(LatexPrinter):
             return str(self._print(_pulled(expr)))
         factors = sp.MatMul.make_args(expr.arg)
         if len(factors) == 2 and factors[1] in (sp.Transpose(factors[0]), sp.Transpose(factors[0]).doit()):
-            normed = factors[0].arg if isinstance(factors[0], sp.Transpose) else factors[0]
+            normed: Any = factors[0].arg if isinstance(factors[0], sp.Transpose) else factors[0]
             inner = self._print(normed)
             high = _tall(inner) or r"\left" in inner
             left, right = (r"\left\lVert", r"\right\rVert") if high else (r"\lVert", r"\rVert")
