@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from . import conversion, prose
 from .layout import fills_a_page
@@ -30,9 +32,14 @@ def running(text: str, names: Mapping[str, str] | None = None, style: str = "") 
 
 @dataclass(frozen=True)
 class Heading:
-    """The title of a section."""
+    """The title of a section; ``said`` is the same with formulas in it."""
 
     text: str
+    said: tuple[Span, ...] = ()
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        return self.said or (Span(self.text),)
 
 
 @dataclass(frozen=True)
@@ -80,8 +87,8 @@ def markdown(document: Document) -> str:
     parts = [f"# {inline(document.title)}", inline(document.source)]
     for part in document.blocks:
         match part:
-            case Heading(text):
-                parts.append(f"## {text}")
+            case Heading():
+                parts.append(f"## {inline(part.spans)}")
             case Paragraph(spans):
                 parts.append(inline(spans).strip())
             case Items(items):
@@ -139,11 +146,11 @@ def latex(document: Document) -> str:
 
 def latex_body(document: Document) -> str:
     """The article without its preamble, so that several can stand in one document."""
-    parts = [rf"\section*{{\boldmath {_latex_inline(document.title)}}}", rf"\noindent {_latex_inline(document.source)}"]
+    parts = [rf"\section*{{{_bold(document.title)}}}", rf"\noindent {_latex_inline(document.source)}"]
     for part in document.blocks:
         match part:
-            case Heading(text):
-                parts.append(rf"\subsection*{{{_escaped(text)}}}")
+            case Heading():
+                parts.append(rf"\subsection*{{{_bold(part.spans)}}}")
             case Paragraph(spans):
                 gap = r"\medskip" if spans[0].style == "strong" else ""
                 parts.append(rf"{gap}\noindent {_latex_inline(spans)}")
@@ -160,6 +167,12 @@ def latex_body(document: Document) -> str:
                 mark = rf" \tag{{{tag}}}" if tag else ""
                 parts[-1] += f"\n\\begin{{equation*}}\n{body}{mark}\n\\end{{equation*}}"
     return "\n\n".join(parts) + "\n"
+
+
+def _bold(spans: Sequence[Span]) -> str:
+    """A title, whose formulas are bold as well."""
+    mark = r"\boldmath " if any(span.style == "formula" for span in spans) else ""
+    return f"{mark}{_latex_inline(spans)}"
 
 
 def _latex_inline(spans: Iterable[Span]) -> str:
@@ -196,8 +209,8 @@ def typst(document: Document) -> str:
     parts.append(_typst_inline(document.source))
     for part in document.blocks:
         match part:
-            case Heading(text):
-                parts.append(f"== {_typst_escaped(text)}")
+            case Heading():
+                parts.append(f"== {_typst_inline(part.spans)}")
             case Paragraph(spans):
                 text = _typst_inline(spans).strip()  # the name of a step stays with its formula
                 parts.append(f"#block(sticky: true)[{text}]" if spans[0].style == "strong" else text)
@@ -243,16 +256,25 @@ def pdf(document: Document) -> bytes:
 
 def html(document: Document) -> str:
     """One HTML file with MathML: no script, nothing to load."""
+    return str(environment().get_template("derivation.html").render(document=document))
+
+
+@cache
+def environment() -> Any:
+    """The templates, with filters that write formulas and blocks; what is not MathML is escaped."""
     jinja2 = conversion.required("jinja2", "jinja2", "HTML")
-    folder = Path(__file__).resolve().parent / "templates"
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "templates"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters["inline"] = lambda text: jinja2.utils.markupsafe.Markup(conversion.mathml(text))
-    environment.filters["display"] = lambda rows: jinja2.utils.markupsafe.Markup(_mathml_rows(rows))
     kind = {Heading: "heading", Paragraph: "paragraph", Items: "items", Display: "display"}
-    blocks = [(kind[type(part)], part) for part in document.blocks]
-    return str(environment.get_template("derivation.html").render(document=document, blocks=blocks))
+    found.filters["inline"] = lambda text: jinja2.utils.markupsafe.Markup(conversion.mathml(text))
+    found.filters["display"] = lambda rows: jinja2.utils.markupsafe.Markup(_mathml_rows(rows))
+    found.filters["kind"] = lambda block: kind[type(block)]
+    return found
 
 
 def _mathml_rows(rows: Sequence[str]) -> str:

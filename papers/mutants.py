@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import sympy as sp
@@ -24,7 +24,15 @@ import sympy as sp
 from ..theory.derivation import Derivation, Proof, Setting, Step
 from ..theory.proof import box, checker
 from ..theory.proof import statement as st
-from ..theory.proof.certificate import Values, head, model_json, statement_json
+from ..theory.proof.certificate import (
+    Example,
+    Values,
+    complete_model,
+    head,
+    model_json,
+    polynomial_json,
+    statement_json,
+)
 from ..theory.proof.mutation import Mutant, mutants
 from ..theory.proof.refuter import Examples, fails_in
 from ..theory.proof.rules import (
@@ -39,10 +47,11 @@ from ..theory.proof.rules import (
     StepFailed,
     cofactor_json,
 )
+from ..theory.proof.squares import SearchedSquares
 from ..theory.proof.star import Limits, prove_zero
 from ..theory.proof.translation import Untranslatable
 from ..theory.proof.walk import Walk
-from . import outside, registry
+from . import claims_files, outside, registry
 from .claim import Claim
 from .outside import MOVES, Outside, equations, movable, steps
 from .verification import spread
@@ -57,6 +66,10 @@ BRIEF = 0.05  # seconds for what one or two hypotheses may make vanish at once
 SHORT = Star(limits=Limits(seconds=SECONDS, columns=800))
 POINTS = 100  # at which an inequality in scalars is evaluated
 FAR = [Fraction(x) for x in ("1/10000", "1/100", "1/2", "1", "2", "5", "30", "1000")]
+MULTIPLES = [Fraction(x) for x in ("1", "2", "1001/1000")]  # of a known semi-definite matrix
+FACTORS = [Fraction(x) for x in ("999/1000", "1001/1000", "1/2", "2", "1/50", "50")]  # by which scalars are changed
+STEPS = (1, -1, 2, 5)  # by which integers are
+PAIRED = 3  # examples in which two scalars are changed at once
 GRAFTED = 20  # refuted mutants a claim on which the claim's own certificate is tried
 WALKS = 12  # for further examples
 
@@ -96,6 +109,7 @@ class Court:
         self.setting: Setting = derivation.setting
         self.translation, self.hypotheses = self.setting.translation()
         self.goal = self.translation.statement(claim.statement)
+        self.definitions = dict(claim.setting.definitions)
         self.proving = derivation.begin(self.translation, seed)
         for step in derivation.steps[:-1]:
             self.proving.take(step.name, step.says, step.by)
@@ -140,7 +154,7 @@ class Court:
 
     def _judge(self, mutant: Mutant) -> Trial:
         try:
-            statement = self.translation.redefined(mutant.definitions).statement(mutant.statement)
+            statement = self.translated(mutant)
         except (Untranslatable, checker.Rejected) as error:
             return self.trial(mutant.change, Fate.ILL_TYPED, str(error))
         if statement == self.goal:
@@ -166,11 +180,32 @@ class Court:
         tried = f"true in {examples} examples, not proved in {SECONDS:.0f} s"
         return self.trial(mutant.change, Fate.OPEN, f"{tried}: {shown[:200]}")
 
+    def translated(self, mutant: Mutant) -> checker.Statement:
+        """The changed statement; what stands in it unchanged has been translated already.
+
+        Raises:
+            Untranslatable, checker.Rejected: if its sizes do not fit.
+        """
+        translation, says, known = (
+            self.translation.redefined(mutant.definitions),
+            mutant.statement,
+            self.claim.statement,
+        )
+        if not (isinstance(says, st.AllOf) and isinstance(known, st.AllOf)) or mutant.definitions != self.definitions:
+            return translation.statement(says)
+        pairs = zip(says.parts, known.parts, self.goal.parts, strict=True)
+        parts = (was if new is old else translation.statement(new) for new, old, was in pairs)
+        return checker.Statement("all", parts=tuple(parts))
+
     def new(self, statement: checker.Statement) -> list[checker.Statement]:
         """The parts of the statement that are not parts of the claim."""
         if statement.kind != "all" or self.goal.kind != "all":
             return [statement]
         return [part for part in statement.parts if part not in self.goal.parts]
+
+    def changed(self, statement: checker.Statement) -> checker.Statement:
+        """The conjunction of the new parts: the checker has accepted the others already."""
+        return checker.Statement("all", parts=tuple(self.new(statement)) or statement.parts)
 
     def witness(self, statement: checker.Statement) -> str | None:
         """Where the statement is false, or has no meaning because an inverse in it does not exist."""
@@ -179,7 +214,45 @@ class Court:
                 if (found := examples().refuting(part)) is not None:
                     sizes = {s.name: found[1].parameters[s.name] for s in self.setting.parameters}
                     return f"{found[0]} where {_where(sizes)}"
-        return next(filter(None, map(self.fails_somewhere, self.new(statement))), None)
+        for seek in (self.fails_nearby, self.fails_somewhere):
+            if (where := next(filter(None, map(seek, self.new(statement))), None)) is not None:
+                return where
+        return None
+
+    def fails_nearby(self, part: checker.Statement) -> str | None:
+        """Where a polynomial statement in scalars fails, in an example with one or two of its scalars changed.
+
+        The statement is looked at first, then the hypotheses: few changes make it false.
+        """
+        algebra = self.translation.algebra
+        names = algebra.names(*part.polynomials())
+        if part.kind not in ("positive", "nonnegative", "zero") or names & algebra.letters.keys():
+            return None
+        names = sorted(names & algebra.parameters.keys())
+        symbols = {symbol.name: symbol for symbol in self.setting.parameters}
+        for number, (values, base) in enumerate(self.examples.drawn[:DRAWS]):
+            here = {name: base.parameters[name] for name in algebra.parameters if name in base.parameters}
+            for changed in self.changes(names, here, 2 if number < PAIRED else 1):
+                quick = complete_model(self.translation, values, Example({**here, **changed}, base.letters))
+                if quick is None or not fails_in(part, self.translation, quick):
+                    continue
+                moved = {**values, **{symbols[name]: value for name, value in changed.items()}}
+                model = complete_model(self.translation, moved)
+                if model is not None and fails_in(part, self.translation, model, self.proving.hypotheses):
+                    return f"false where {_where({name: model.parameters[name] for name in names})}"
+        return None
+
+    def changes(self, names: Sequence[str], at: Mapping[str, Fraction], most: int) -> Iterator[dict[str, Fraction]]:
+        """Other values, in their ranges, of one scalar, up to as many as ``most``."""
+        ranges = self.translation.algebra.parameters
+        single: dict[str, list[Fraction]] = {}
+        for name in names:
+            moved = [at[name] + step for step in STEPS] if ranges[name].integer else [at[name] * x for x in FACTORS]
+            single[name] = [value for value in moved if value in ranges[name]]
+        for count in range(1, most + 1):
+            for chosen in combinations(names, count):
+                for found in product(*(single[name] for name in chosen)):
+                    yield dict(zip(chosen, found, strict=True))
 
     def fails_somewhere(self, part: checker.Statement) -> str | None:
         """Where an inequality without hypotheses fails: at small and large values in the ranges of its parameters."""
@@ -258,11 +331,15 @@ class Court:
                         self.proving.established[name] = exists
                     self.proving.use_inverses()
                     if by is None:
-                        self.proving.establish("mutant", "all", statement, {"parts": self.parts(statement)})
+                        goal, names = (
+                            self.changed(statement),
+                            dict(zip(statement.parts, self.parts(statement), strict=True)),
+                        )
+                        self.proving.establish("mutant", "all", goal, {"parts": [names[part] for part in goal.parts]})
                     else:
-                        data = by.certify(self.proving, statement)
+                        goal, data = statement, by.certify(self.proving, statement)
                         self.proving.establish("mutant", by.rule_for(statement), statement, data)
-                    self.check(statement, hypotheses)
+                    self.check(goal, hypotheses)
                 return True
             except (StepFailed, checker.Rejected, KeyError, ValueError):
                 continue
@@ -276,6 +353,8 @@ class Court:
         found: list[Justification] = [_hurried(own)] if isinstance(own, Star | Poly) else []
         if statement.kind == "zero":
             found.append(SHORT)
+        if statement.kind == "minimum":
+            found.append(SearchedSquares(SHORT.limits, SECONDS))
         if statement.kind in ("positive", "nonnegative"):
             known = (name,) if name in self.proving.established else ()
             found += [Poly(known, seconds=SECONDS), Poly(seconds=SECONDS)]
@@ -322,6 +401,8 @@ class Court:
                 try:
                     if isinstance(says, st.Positive | st.Nonnegative):
                         self.cleared(known, says)
+                    elif part.kind == "psd":
+                        self.semidefinite(known, part, place)
                     elif isinstance(says, st.Exceeds):
                         known = self.rising(known, says, steps.get(place), time.process_time() + 3 * SECONDS)
                     else:
@@ -330,6 +411,27 @@ class Court:
                     self.attempt(known, part, self.rules(part, steps.get(place), place))
             names.append(known)
         return names
+
+    def semidefinite(self, name: str, part: checker.Statement, known: str) -> None:
+        """Establish a semi-definite matrix as a multiple of a known one and visible squares."""
+        algebra, was = self.translation.algebra, self.proving.established.get(known)
+        if was is None or was.kind != "psd" or was.target.shape != part.target.shape or part.target.shape is None:
+            raise StepFailed("no semi-definite matrices of one shape")
+        whole = algebra.identity(part.target.shape[0])
+        for number in MULTIPLES:
+            multiple = algebra.scalar({(): number})
+            left = algebra.minus(part.target, algebra.times(multiple, was.target))
+            squares = list(visible_squares(algebra, left))
+            terms = [algebra.times(w, algebra.times(x, algebra.transpose(x))) for w, x in squares]
+            for term in terms:
+                left = algebra.minus(left, term)
+            if left.terms:
+                continue
+            found = [{"weight": multiple, "factor": whole}, *({"weight": w, "factor": x} for w, x in squares)]
+            data: list[dict[str, Any]] = [{key: polynomial_json(p) for key, p in each.items()} for each in found]
+            data[0]["metric"] = known
+            return self.proving.establish(name, "gram", part, {"squares": data})
+        raise StepFailed("no squares are seen in the rest")
 
     def differs_by_zero(self, statement: checker.Statement) -> bool:
         """Whether the checker accepts it as the claim plus what vanishes by very few hypotheses."""
@@ -513,6 +615,34 @@ class Court:
         return Trial(self.claim.id, change, fate, detail)
 
 
+def visible_squares(
+    algebra: checker.Algebra, poly: checker.Polynomial
+) -> Iterator[tuple[checker.Polynomial, checker.Polynomial]]:
+    """(weight, factor) for every term c w w^T of a polynomial, and for every c (I - 1 1^T / m) in it.
+
+    What is no such term is left out: whether the sum is right is for the checker to say.
+    """
+    if poly.shape is None:
+        return
+    size = poly.shape[0]
+    one = next((name for name, letter in algebra.letters.items() if letter.ones and letter.rows == size), None)
+    mean = algebra.zero(poly.shape)
+    if one is not None and len(size) == 1 and size[0][1] == 1:
+        inverse = algebra.scalar({tuple((name, -power) for name, power in size[0][0]): Fraction(1)})
+        column = algebra.symbol(one)
+        mean = algebra.times(inverse, algebra.times(column, algebra.transpose(column)))
+    for (mono, traces, word), value in poly.terms.items():
+        if traces or word is None or len(word) % 2 or value < 0:
+            continue
+        weight, factor = algebra.scalar({mono: value}), algebra.identity(size)
+        for symbol in word[: len(word) // 2]:
+            letter = algebra.symbol(symbol.removesuffix("'"))
+            factor = algebra.times(factor, algebra.transpose(letter) if symbol.endswith("'") else letter)
+        if not word and all(poly.terms.get(k) == -x for k, x in algebra.times(weight, mean).terms.items()):
+            factor = algebra.minus(factor, mean)
+        yield weight, factor
+
+
 def _where(parameters: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = {value}" for name, value in parameters.items())
 
@@ -592,6 +722,7 @@ class Tally:
     trials: tuple[Trial, ...]
     seconds: float
     every: int = 1  # of the mutants, one was tried
+    problem: str = ""  # why none could be tried
 
     def count(self, fate: Fate) -> int:
         return sum(trial.fate is fate for trial in self.trials)
@@ -605,7 +736,7 @@ class Tally:
         """1 if a mutant survived, 3 if too many are open."""
         if self.count(Fate.SURVIVED):
             return 1
-        return 3 if self.too_many_open else 0
+        return 3 if self.too_many_open or self.problem else 0
 
     def json(self) -> dict[str, Any]:
         shown = [trial for trial in self.trials if trial.fate in (Fate.OPEN, Fate.SURVIVED)]
@@ -625,8 +756,19 @@ class Tally:
 def _try(arguments: tuple[str, int, int]) -> Tally:
     name, seed, every = arguments
     started = time.perf_counter()
-    trials = tuple(try_claim(registry.find(name), seed, every))
-    return Tally(name, trials, time.perf_counter() - started, every)
+    claim, problem = registry.find(name), ""
+    trials = list[Trial]()
+    try:
+        trials += try_claim(claim, seed, every)
+    except (StepFailed, Refutation, Untranslatable, checker.Rejected) as error:
+        if not registry.is_own(claim.paper):
+            raise
+        problem = f"its own derivation does not prove it: {error}"
+    except Exception as error:  # of the user's code
+        if not registry.is_own(claim.paper):
+            raise
+        problem = claims_files.explain(error, claims_files.Source(file=registry.home(claim.paper)), claim.origin)
+    return Tally(name, tuple(trials), time.perf_counter() - started, every, problem)
 
 
 def tally(names: Iterable[str], *, seed: int = 0, jobs: int = 1, every: int = 1) -> Iterator[Tally]:
