@@ -178,6 +178,8 @@ def derive(
         raise InputError("expected the ID of a claim, or --paper KEY, and not both")
     if paper is not None and inputs:
         raise InputError("--set specialises one claim, not a paper")
+    if paper is not None and notation is not None:
+        raise InputError("--notation is for one claim, not for a paper")
     values = settings(inputs or ())
     letters = None if notation is None else load(notation)
     if form == "pdf":

@@ -569,19 +569,20 @@ def bad_inputs(tmp_path: Path) -> list[tuple[list[str], str]]:
     (tmp_path / "clash.toml").write_text('C = "K"\nN = "K"\n')
     known = ["derive", "han2022/total-covariance"]
     return [
-        (["derive"], "Missing argument"),
+        (["derive"], "expected the ID of a claim, or --paper KEY"),
         (["derive", "han2022/total-covarianc"], "the nearest is han2022/total-covariance"),
         ([*known, "--format", "word"], "unknown format 'word'; expected one of markdown, latex, typst, html, pdf"),
         ([*known, "--format", "pdf", "--json"], "a PDF goes to a file"),
         ([*known, "--set", "C"], "expected --set name=value"),
         ([*known, "--out", str(tmp_path)], "cannot write"),
         ([*known, "--out", str(tmp_path / "file" / "x.tex")], "cannot write"),
+        (["derive", "--paper", "han2022", "--notation", "dang2023"], "--notation is for one claim"),
         ([*known, "--notation", "wang2024"], "no notation is called 'wang2024'"),
         ([*known, "--notation", str(tmp_path / "clash.toml")], "C and N would both be K"),
     ]
 
 
-@pytest.mark.parametrize("number", range(9))
+@pytest.mark.parametrize("number", range(10))
 def test_bad_input_is_one_line_and_exit_code_2(number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words, expected = bad_inputs(tmp_path)[number]
     code, out, err = run(*words, capsys=capsys)
