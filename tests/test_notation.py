@@ -106,7 +106,7 @@ def test_two_notations_are_inverse_to_each_other(back: str, there: str) -> None:
         returning = {found: old for old, found in new.items()}
         if len(returning) != len(new) or not all(isinstance(found, sp.Symbol | sp.MatrixSymbol) for found in returning):
             continue
-        assert substituted(went.statement, returning) == claim.statement
+        assert substituted(went.statement, returning) == written(claim).statement
         assert defined(went.definitions, returning) == dict(written(claim).definitions)
         seen += bool(new)
     assert seen or load(back).quantities == load(there).quantities
@@ -169,6 +169,20 @@ def test_letters_are_replaced_in_formulas_and_sizes() -> None:
     assert r"\frac{1}{2 n_{\mathrm{tot}}} \lVert W Z - Y \rVert_F^2" in text
     assert r"n_{\mathrm{tot}} \lambda_{H} I_{p}" in text
     assert r"\nabla_{Z}" in text
+
+
+def test_the_centring_matrix_has_a_letter_that_is_free() -> None:
+    claim = registry.find("garrod2025/dnc-loss")
+    assert r"\omega s^{L + 1} S Q^{\top} Q S Y = \alpha S Y" in written(claim).statement.latex()
+    taken = written(claim, own('Q = "S"'))
+    assert r"\omega s^{L + 1} \Pi S^{\top} S \Pi Y = \alpha \Pi Y" in taken.statement.latex()
+    neither = written(claim, own('Q = "S"\nP = "\\\\Pi"'))
+    assert (
+        r"S^{\top} S \left(I_{K} - \frac{1}{K} \mathbf{1}_{K} \mathbf{1}_{K}^{\top}\right) Y"
+        in neither.statement.latex()
+    )
+    assert [latex(letter) for letter in taken.definitions] == [r"\Pi"]
+    assert not neither.definitions
 
 
 def test_products_and_tables_of_a_paper() -> None:
