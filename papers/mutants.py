@@ -47,10 +47,11 @@ from ..theory.proof.rules import (
     StepFailed,
     cofactor_json,
 )
+from ..theory.proof.squares import SearchedSquares
 from ..theory.proof.star import Limits, prove_zero
 from ..theory.proof.translation import Untranslatable
 from ..theory.proof.walk import Walk
-from . import outside, registry
+from . import claims_files, outside, registry
 from .claim import Claim
 from .outside import MOVES, Outside, equations, movable, steps
 from .verification import spread
@@ -108,6 +109,7 @@ class Court:
         self.setting: Setting = derivation.setting
         self.translation, self.hypotheses = self.setting.translation()
         self.goal = self.translation.statement(claim.statement)
+        self.definitions = dict(claim.setting.definitions)
         self.proving = derivation.begin(self.translation, seed)
         for step in derivation.steps[:-1]:
             self.proving.take(step.name, step.says, step.by)
@@ -152,7 +154,7 @@ class Court:
 
     def _judge(self, mutant: Mutant) -> Trial:
         try:
-            statement = self.translation.redefined(mutant.definitions).statement(mutant.statement)
+            statement = self.translated(mutant)
         except (Untranslatable, checker.Rejected) as error:
             return self.trial(mutant.change, Fate.ILL_TYPED, str(error))
         if statement == self.goal:
@@ -178,11 +180,32 @@ class Court:
         tried = f"true in {examples} examples, not proved in {SECONDS:.0f} s"
         return self.trial(mutant.change, Fate.OPEN, f"{tried}: {shown[:200]}")
 
+    def translated(self, mutant: Mutant) -> checker.Statement:
+        """The changed statement; what stands in it unchanged has been translated already.
+
+        Raises:
+            Untranslatable, checker.Rejected: if its sizes do not fit.
+        """
+        translation, says, known = (
+            self.translation.redefined(mutant.definitions),
+            mutant.statement,
+            self.claim.statement,
+        )
+        if not (isinstance(says, st.AllOf) and isinstance(known, st.AllOf)) or mutant.definitions != self.definitions:
+            return translation.statement(says)
+        pairs = zip(says.parts, known.parts, self.goal.parts, strict=True)
+        parts = (was if new is old else translation.statement(new) for new, old, was in pairs)
+        return checker.Statement("all", parts=tuple(parts))
+
     def new(self, statement: checker.Statement) -> list[checker.Statement]:
         """The parts of the statement that are not parts of the claim."""
         if statement.kind != "all" or self.goal.kind != "all":
             return [statement]
         return [part for part in statement.parts if part not in self.goal.parts]
+
+    def changed(self, statement: checker.Statement) -> checker.Statement:
+        """The conjunction of the new parts: the checker has accepted the others already."""
+        return checker.Statement("all", parts=tuple(self.new(statement)) or statement.parts)
 
     def witness(self, statement: checker.Statement) -> str | None:
         """Where the statement is false, or has no meaning because an inverse in it does not exist."""
@@ -308,37 +331,19 @@ class Court:
                         self.proving.established[name] = exists
                     self.proving.use_inverses()
                     if by is None:
-                        names = self.parts(statement)
-                        self.proving.establish("mutant", "all", statement, {"parts": names})
-                        if self.new_parts_accepted(statement, names, hypotheses):
-                            return True
+                        goal, names = (
+                            self.changed(statement),
+                            dict(zip(statement.parts, self.parts(statement), strict=True)),
+                        )
+                        self.proving.establish("mutant", "all", goal, {"parts": [names[part] for part in goal.parts]})
                     else:
-                        data = by.certify(self.proving, statement)
+                        goal, data = statement, by.certify(self.proving, statement)
                         self.proving.establish("mutant", by.rule_for(statement), statement, data)
-                    self.check(statement, hypotheses)
+                    self.check(goal, hypotheses)
                 return True
             except (StepFailed, checker.Rejected, KeyError, ValueError):
                 continue
         return False
-
-    def new_parts_accepted(
-        self, statement: checker.Statement, names: Sequence[str], hypotheses: Sequence[Mapping[str, Any]]
-    ) -> bool:
-        """Whether the checker accepts each part that is not one of the claim's; those it has accepted before."""
-        new, order = self.new(statement), [entry["name"] for entry in self.proving.entries]
-        named = {name for name, part in zip(names, statement.parts, strict=True) if part in new}
-        if not named <= set(order):
-            return False  # one that is a hypothesis, say
-        whole = self.proving.entries
-        try:
-            for name in named:
-                self.proving.entries = whole[: order.index(name) + 1]
-                self.check(self.proving.established[name], hypotheses)
-        except checker.Rejected:
-            return False
-        finally:
-            self.proving.entries = whole
-        return True
 
     def rules(self, statement: checker.Statement, own: Justification | None, name: str = "") -> list[Justification]:
         """What may prove a statement: the rule of the claim's in its place, star, and inequalities from the claim's.
@@ -348,6 +353,8 @@ class Court:
         found: list[Justification] = [_hurried(own)] if isinstance(own, Star | Poly) else []
         if statement.kind == "zero":
             found.append(SHORT)
+        if statement.kind == "minimum":
+            found.append(SearchedSquares(SHORT.limits, SECONDS))
         if statement.kind in ("positive", "nonnegative"):
             known = (name,) if name in self.proving.established else ()
             found += [Poly(known, seconds=SECONDS), Poly(seconds=SECONDS)]
@@ -715,6 +722,7 @@ class Tally:
     trials: tuple[Trial, ...]
     seconds: float
     every: int = 1  # of the mutants, one was tried
+    problem: str = ""  # why none could be tried
 
     def count(self, fate: Fate) -> int:
         return sum(trial.fate is fate for trial in self.trials)
@@ -728,7 +736,7 @@ class Tally:
         """1 if a mutant survived, 3 if too many are open."""
         if self.count(Fate.SURVIVED):
             return 1
-        return 3 if self.too_many_open else 0
+        return 3 if self.too_many_open or self.problem else 0
 
     def json(self) -> dict[str, Any]:
         shown = [trial for trial in self.trials if trial.fate in (Fate.OPEN, Fate.SURVIVED)]
@@ -748,8 +756,19 @@ class Tally:
 def _try(arguments: tuple[str, int, int]) -> Tally:
     name, seed, every = arguments
     started = time.perf_counter()
-    trials = tuple(try_claim(registry.find(name), seed, every))
-    return Tally(name, trials, time.perf_counter() - started, every)
+    claim, problem = registry.find(name), ""
+    trials = list[Trial]()
+    try:
+        trials += try_claim(claim, seed, every)
+    except (StepFailed, Refutation, Untranslatable, checker.Rejected) as error:
+        if not registry.is_own(claim.paper):
+            raise
+        problem = f"its own derivation does not prove it: {error}"
+    except Exception as error:  # of the user's code
+        if not registry.is_own(claim.paper):
+            raise
+        problem = claims_files.explain(error, claims_files.Source(file=registry.home(claim.paper)), claim.origin)
+    return Tally(name, tuple(trials), time.perf_counter() - started, every, problem)
 
 
 def tally(names: Iterable[str], *, seed: int = 0, jobs: int = 1, every: int = 1) -> Iterator[Tally]:

@@ -59,11 +59,8 @@ def linked(claim: Claim, store: Store | None = None) -> Iterator[tuple[Claim, St
 
 
 def experiments_of(claim: Claim) -> list[str]:
-    """The experiments that stand beside a claim: those defined in the module of its simulation."""
-    if claim.numerics is None:
-        return []
-    module = getattr(claim.numerics, "__module__", "")
-    return [name for name, where in experiments.EXPERIMENTS.items() if module == f"{__package__}.{where}"]
+    """The experiments whose figures show something of a claim."""
+    return [name for name in experiments.modules() if claim.id in experiments.find(name).claims]
 
 
 # ------------------------------------------------------------------------------------------------ the page
@@ -184,7 +181,7 @@ def _lemmas(found: list[tuple[Claim, Standing]]) -> Iterator[Block]:
 
 
 def _simulations(paper: Paper) -> Iterator[Block]:
-    names = [name for name, module in experiments.EXPERIMENTS.items() if module.partition(".")[0] == paper.key]
+    names = experiments.of_paper(paper.key)
     if names:
         yield Heading("Experiments")
         yield Items(

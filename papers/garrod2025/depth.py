@@ -387,4 +387,5 @@ EXPERIMENT = Experiment(
     summary,
     figure,
     lambda numbers: any(row["certain"] and row["regime"] == "weak" for row in numbers["rows"]),
+    claims=("garrod2025/global-rank-decay",),
 )

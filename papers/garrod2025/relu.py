@@ -425,4 +425,5 @@ EXPERIMENT = Experiment(
     run,
     summary,
     figure,
+    claims=("garrod2025/relu-suboptimal", "tightframe/relu-pairs"),
 )

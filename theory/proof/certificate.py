@@ -255,6 +255,9 @@ def complete_model(translation: Translation, values: Values, known: Example | No
     What ``known`` gives a value keeps it, and products of its letters are kept there.
     """
     algebra = translation.algebra
+    names = {*algebra.letters, *algebra.reciprocals, *algebra.powers}
+    if known is not None and names <= known.letters.keys() | known.parameters.keys():
+        return known
     named = {getattr(symbol, "name", str(symbol)): value for symbol, value in values.items()}
     if known is None:
         model = Example({name: Fraction(named[name]) for name in algebra.parameters if name in named}, {})
@@ -262,7 +265,7 @@ def complete_model(translation: Translation, values: Values, known: Example | No
         shared = known.letters.keys()
         kept = Products(known.cache, shared), Products(known.products, shared)
         model = Example(dict(known.parameters), dict(known.letters), *kept)
-    missing = {*algebra.letters, *algebra.reciprocals, *algebra.powers} - {*model.letters, *model.parameters}
+    missing = names - {*model.letters, *model.parameters}
     order = [entry["name"] for entry in declarations_json(algebra)["letters"]] if missing else []
     for name in order:
         if name not in missing:

@@ -6,7 +6,7 @@ A counterexample found here is final; finding none says nothing.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -24,10 +24,12 @@ from .checker import (
     Word,
     holds,
     identity_matrix,
+    names_in,
     reduce_row,
 )
 from .scalar_refuter import may_hold
 from .translation import Translation
+from .walk import unit
 
 SLICES = 4  # points through which a minimum that is not quadratic is tried, itself and others
 Sampler = Callable[[random.Random], Values]
@@ -92,13 +94,35 @@ class Examples:
 
     def refuting(self, statement: Statement) -> tuple[str, Model] | None:
         """What is wrong in the first example in which the statement is false or has no meaning, and the example."""
-        for values, base in self.drawn:
+        for values, base in self.differing(statement):
             model = complete_model(self.translation, values, base)
             if model is None:
                 return "an inverse in it does not exist", base
             if fails_in(statement, self.translation, model):
                 return "false", model
         return None
+
+    def differing(self, statement: Statement) -> Iterator[tuple[Values, Example]]:
+        """The examples that differ in what the statement mentions, or in a size."""
+        algebra, calculus = self.translation.algebra, statement.calculus
+        if statement.parts or statement.inequality is not None or statement.motion is not None:
+            yield from self.drawn
+            return
+        if calculus is not None:
+            mentioned = names_in([calculus.tree, *(rule for _, rule in calculus.generators)])
+            mentioned -= {calculus.variable} if statement.kind == "tends" else set()
+        else:
+            mentioned = {unit(name) for name in algebra.names(*statement.polynomials())}
+            mentioned |= {*statement.over, *statement.other_over}
+            mentioned |= {name for name, each in algebra.parameters.items() if each.integer}
+        seen: set[Any] = set()
+        for values, base in self.drawn:
+            named = ((getattr(symbol, "name", symbol), value) for symbol, value in values.items())
+            # matrices are drawn once: those of examples near another are the same object
+            key = frozenset((n, id(x) if isinstance(x, list) else x) for n, x in named if n in mentioned)
+            if key not in seen:
+                seen.add(key)
+                yield values, base
 
 
 def true_in(statement: Statement, algebra: Algebra, model: Model) -> bool:

@@ -229,7 +229,7 @@ class Star(Justification):
         return {"cofactors": [cofactor_json(c, value) for c, value in found.cofactors.items()]}
 
 
-def _require_zero(proving: Proving, poly: Polynomial, name: str) -> str | None:
+def require_zero(proving: Proving, poly: Polynomial, name: str) -> str | None:
     """The step that proves poly = 0, made here if need be; ``None`` if it holds term by term."""
     goal = Statement("zero", poly)
     if not poly.terms:
@@ -361,7 +361,7 @@ class CompletedSquare(Justification):
         point = dict(zip(goal.over, goal.at, strict=True))
         for i, square in enumerate(self.squares, 1):
             factor = algebra.substitute(proving.translation.matrix(square.factor), point)
-            _require_zero(proving, factor, f"square {i} vanishes at the minimiser")
+            require_zero(proving, factor, f"square {i} vanishes at the minimiser")
         return {"identity": self.identity, "squares": _squares(proving, self.squares)}
 
 
@@ -389,11 +389,11 @@ class Reparametrise(Justification):
         return {
             "forward": {name: polynomial_json(poly) for name, poly in phi.items()},
             "backward": {name: polynomial_json(poly) for name, poly in psi.items()},
-            "identity": _require_zero(proving, pulled, "change of variables"),
+            "identity": require_zero(proving, pulled, "change of variables"),
             "inverse": {
                 name: step
                 for name, poly in back.items()
-                if (step := _require_zero(proving, poly, f"change of {name} and back")) is not None
+                if (step := require_zero(proving, poly, f"change of {name} and back")) is not None
             },
         }
 
@@ -706,5 +706,5 @@ class Differentiate(Justification):
         direction = proving.translation.direction(name)
         product = algebra.trace(algebra.times(algebra.transpose(gradient), algebra.symbol(direction)))
         difference = algebra.minus(algebra.differential(goal.target, name, direction), product)
-        step = _require_zero(proving, difference, f"derivative in {name}")
+        step = require_zero(proving, difference, f"derivative in {name}")
         return {"direction": direction, "identity": step}
