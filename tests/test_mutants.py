@@ -33,7 +33,6 @@ UNRECORDED: tuple[str, ...] = (  # of which only a sample was tried
     "garrod2025/global-rank-decay",
     "garrod2025/relu-suboptimal",
     "garrod2025/imbalanced-rank",
-    "garrod2025/imbalanced-dnc",
     "tightframe/solution-dimension",
     "tightframe/relu-pairs",
 )
