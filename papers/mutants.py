@@ -165,7 +165,9 @@ class Court:
                 return self.trial(mutant.change, Fate.REFUTED, f"false where {_where(found.witness['parameters'])}")
         shown = " and ".join(checker.render_statement(part) for part in self.new(statement))
         examples = len(self.examples.drawn) + len(self.further.drawn)
-        tried = f"true in {examples} examples, not proved in {SECONDS:.0f} s"
+        exact = all(part.kind in ("zero", *checker.SCALAR_KINDS) for part in self.new(statement))
+        seen = "true" if exact else "not refuted"  # of others an example may leave open whether they hold
+        tried = f"{seen} in {examples} examples, not proved in {SECONDS:.0f} s"
         return self.trial(mutant.change, Fate.OPEN, f"{tried}: {shown[:200]}")
 
     def translated(self, mutant: Mutant) -> checker.Statement:
@@ -373,24 +375,29 @@ class Court:
             return False
 
     def shifted(self, name: str, part: checker.Statement, known: str) -> None:
-        """Establish an equation as a known one plus a difference that vanishes by one or two hypotheses."""
+        """Establish an equation as a known one plus a difference that vanishes by one or two hypotheses.
+
+        Or by those, all at once, that the known one rests on.
+        """
         algebra, was = self.translation.algebra, self.proving.established.get(known)
         if part.kind != "zero" or was is None or was.kind != "zero" or was.target.shape != part.target.shape:
             raise StepFailed("no equations of one shape")
         difference = algebra.minus(part.target, was.target)
         names = [each.name for each in self.setting.hypotheses]
         steps = [name for name in self.proving.established if name not in (known, *names)]
-        for using in (*((one,) for one in (*names, *steps)), *combinations(names, 2)):
-            relations = [self.proving.established[one] for one in using]
-            if any(relation.kind != "zero" for relation in relations):
+        few = (*((one,) for one in (*names, *steps)), *combinations(names, 2))
+        behind = self.behind(known)
+        for using in (*few, behind, behind):  # the second time with what the first has completed
+            relations = {one: self.proving.established[one] for one in using}
+            if any(relation.kind != "zero" for relation in relations.values()):
                 continue
-            if not set[str]().union(*(algebra.names(r.target) for r in relations)) & algebra.names(difference):
+            if not algebra.names(*(r.target for r in relations.values())) & algebra.names(difference):
                 continue
             found = prove_zero(
                 algebra,
                 difference,
-                {one: relation.target for one, relation in zip(using, relations, strict=True)},
-                Limits(seconds=BRIEF, columns=100),
+                {one: relation.target for one, relation in relations.items()},
+                Limits(seconds=BRIEF if len(using) <= 2 else 3 * SECONDS, columns=100),
                 self.proving.completions,
             )
             if found.cofactors is not None:
@@ -399,6 +406,15 @@ class Court:
                 terms = [{"of": known, "c": "1"}, {"of": f"{name}: difference", "c": "1"}]
                 return self.proving.establish(name, "star", part, {"cofactors": terms})
         raise StepFailed("no hypothesis makes the difference vanish")
+
+    def behind(self, name: str) -> tuple[str, ...]:
+        """The equations that the proof of a step rests on."""
+        places = {entry["name"]: i for i, entry in enumerate(self.proving.entries)}
+        if name not in places:
+            return ()
+        entries = self.proving.entries[: places[name] + 1]
+        named = set[str]().union(*(_mentioned(entry["data"]) for entry in needed(entries))) - {name}
+        return tuple(each for each, said in self.proving.established.items() if each in named and said.kind == "zero")
 
     def rising(self, name: str, says: st.Exceeds, own: Justification | None, end: float) -> str:
         """Establish an inequality: by a start and a slope, as its own was; or on boxes, a factor divided out.
