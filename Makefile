@@ -3,6 +3,7 @@
 #   make lint     ruff and the type checker                      make test-full  the slow tests too
 #   make bench    the benchmarks                                 make readme     the README's table of claims
 #   make clean    removes what was built                         make certificates  papers/certificates/
+#   make gpu-check  the engines on a GPU against the CPU, if there is one; needs torch and numpy only
 #   make mutants  papers/certificates/mutants/, an hour
 #   make golden   tests/golden/, to be read before it is committed
 
@@ -41,7 +42,7 @@ if [ ! -x $(BIN)/tightframe ] || [ "$$key" != "$$(cat .venv/installed-$(1) 2>/de
 fi
 endef
 
-.PHONY: core dev verify test test-full lint readme certificates mutants golden bench clean
+.PHONY: core dev verify test test-full lint readme certificates mutants golden bench gpu-check clean
 
 core:
 	$(call install,core,)
@@ -77,6 +78,11 @@ golden: dev
 
 bench: core
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+# With any Python that has torch and numpy, else with ours.
+gpu-check:
+	@if $(PYTHON) -c 'import torch, numpy' 2>/dev/null; then $(PYTHON) -m numerics.gpu_check $(ARGS); \
+	else $(MAKE) --silent core && $(BIN)/python -m numerics.gpu_check $(ARGS); fi
 
 clean:
 	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .venv/installed-*

@@ -6,9 +6,10 @@ the package does not import torch.
 
 >>> from tightframe import numerics
 >>> numerics.__all__
-['columns', 'deep_linear', 'deep_relu', 'descent', 'flow', 'frames', 'initialisers', 'integrators', 'landscape',
- 'lbfgs', 'linalg', 'losses', 'low_rank', 'minimisation', 'models', 'parametrisation', 'shapes', 'solution',
- 'statistics']
+['columns', 'deep_linear', 'deep_relu', 'descent', 'fitting', 'flow', 'frames', 'gpu_check', 'images', 'initialisers',
+ 'integrators', 'landscape', 'lbfgs', 'linalg', 'losses', 'low_rank', 'measurement', 'minimisation', 'models',
+ 'moments', 'mse_split', 'networks', 'parametrisation', 'runs', 'shapes', 'simulations', 'solution', 'statistics',
+ 'sweep', 'training']
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
         deep_linear,
         deep_relu,
         descent,
+        fitting,
         flow,
         frames,
+        gpu_check,
+        images,
         initialisers,
         integrators,
         landscape,
@@ -33,12 +37,20 @@ if TYPE_CHECKING:
         linalg,
         losses,
         low_rank,
+        measurement,
         minimisation,
         models,
+        moments,
+        mse_split,
+        networks,
         parametrisation,
+        runs,
         shapes,
+        simulations,
         solution,
         statistics,
+        sweep,
+        training,
     )
 
 __all__ = [
@@ -46,8 +58,11 @@ __all__ = [
     "deep_linear",
     "deep_relu",
     "descent",
+    "fitting",
     "flow",
     "frames",
+    "gpu_check",
+    "images",
     "initialisers",
     "integrators",
     "landscape",
@@ -55,12 +70,20 @@ __all__ = [
     "linalg",
     "losses",
     "low_rank",
+    "measurement",
     "minimisation",
     "models",
+    "moments",
+    "mse_split",
+    "networks",
     "parametrisation",
+    "runs",
     "shapes",
+    "simulations",
     "solution",
     "statistics",
+    "sweep",
+    "training",
 ]
 
 

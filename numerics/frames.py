@@ -15,6 +15,7 @@ from torch import Tensor
 from .linalg import frobenius_norm, qr
 from .shapes import (
     check_batch,
+    check_compatible,
     check_dtype,
     check_finite,
     check_matrix,
@@ -28,6 +29,7 @@ __all__ = [
     "FrameKind",
     "frame_deviation",
     "general_orthogonal_frame",
+    "gram_deviation",
     "orthogonal_frame",
     "partial_isometry",
     "simplex_etf",
@@ -159,22 +161,47 @@ def frame_deviation(columns: Tensor, kind: FrameKind) -> Tensor:
     """
     if kind not in ("etf", "of", "gof"):
         raise ValueError(f"expected kind 'etf', 'of' or 'gof', got {kind!r}")
+    gram = _unit_gram(columns)
+    classes = columns.shape[-1]
+    if kind == "gof":
+        return frobenius_norm(gram - torch.diag_embed(torch.diagonal(gram, dim1=-2, dim2=-1)))
+    target = torch.eye(classes, dtype=gram.dtype, device=gram.device)
+    if kind == "etf":
+        target = target - 1 / classes
+    return frobenius_norm(gram - target / frobenius_norm(target))
+
+
+def gram_deviation(columns: Tensor, gram: Tensor) -> Tensor:
+    """Distance (...) of the columns M (..., d, K) from a geometry: || G/||G||_F - T/||T||_F ||_F, T (..., K, K) given.
+
+    Free of scale and rotation, at most sqrt(2) for a positive semidefinite T. Raises ValueError for other shapes, NaN,
+    M = 0 or T = 0.
+
+    >>> import torch
+    >>> from tightframe.numerics import frames
+    >>> m = frames.general_orthogonal_frame([2.0, 0.0, 1.0], dimension=2, seed=0)
+    >>> f"{frames.gram_deviation(m, torch.diag(torch.tensor([8.0, 0.0, 2.0], dtype=torch.float64))).item():.6f}"
+    '0.000000'
+    """
+    measured = _unit_gram(columns)
+    check_matrix("gram", gram, rows=columns.shape[-1], columns=columns.shape[-1])
+    check_finite("gram", gram)
+    check_compatible(columns=columns, gram=gram)
+    norm = frobenius_norm(gram, keepdim=True)
+    if not bool((norm > 0).all()):
+        raise ValueError("expected a gram that is not zero")
+    return frobenius_norm(measured - gram / norm)
+
+
+def _unit_gram(columns: Tensor) -> Tensor:
+    """M^T M / ||M^T M||_F."""
     check_matrix("columns", columns)
     check_finite("columns", columns)
-    classes = columns.shape[-1]
-    check_size("the number of columns", classes, least=2)
+    check_size("the number of columns", columns.shape[-1], least=2)
     largest = columns.abs().amax(dim=(-2, -1), keepdim=True)
     if not bool((largest > 0).all()):
         raise ValueError("expected columns that are not all zero")
     # Entries of at most 1, so that squaring twice neither overflows nor underflows.
     scaled = columns / largest
     gram = scaled.mT @ scaled
-    gram = gram / frobenius_norm(gram, keepdim=True)
-    if kind == "gof":
-        target = torch.diag_embed(torch.diagonal(gram, dim1=-2, dim2=-1))
-    else:
-        target = torch.eye(classes, dtype=gram.dtype, device=gram.device)
-        if kind == "etf":
-            target = target - 1 / classes
-        target = target / frobenius_norm(target)
-    return frobenius_norm(gram - target)
+    return gram / frobenius_norm(gram, keepdim=True)

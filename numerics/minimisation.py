@@ -32,6 +32,7 @@ __all__ = [
     "MinimisationStats",
     "Spectrum",
     "global_minimum",
+    "least_of",
     "minimise",
     "optimal_features",
     "select_least",
@@ -41,6 +42,8 @@ __all__ = [
 
 TOLERANCE = 1e-10  # of the scaled gradient norm: a Newton step would gain about 1e-20 f_0
 ITERATIONS = 5000
+SIZES = (0.01, 30.0)  # of the rows of W at the start; see `global_minimum`
+SAME = 1e-9  # relative difference of losses, below which two are one
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,11 +300,11 @@ def global_minimum(
     model: DeepLinearUFM,
     seed: int,
     starts: int = 32,
-    sizes: tuple[float, float] = (0.01, 30.0),
+    sizes: tuple[float, float] = SIZES,
     decays: Tensor | None = None,
     tolerance: float = TOLERANCE,
     iterations: int = ITERATIONS,
-    rtol: float = 1e-9,
+    rtol: float = SAME,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float64,
 ) -> Solution[Minima, MinimisationStats]:
@@ -325,9 +328,31 @@ def global_minimum(
     >>> found.result.value, found.value.hits.item(), found.value.spectrum.rank.item()
     ('converged', 4, 3)
     """
-    check_scale("rtol", rtol)
     lam = model.decay_tensor(torch.zeros((), dtype=dtype, device=resolve_device(device)), decays)
-    start = starts_of_sizes(model, seed, starts, sizes, lam)
+    return least_of(model, starts_of_sizes(model, seed, starts, sizes, lam), lam, tolerance, iterations, rtol)
+
+
+def least_of(
+    model: DeepLinearUFM,
+    start: Factors,
+    decays: Tensor | None = None,
+    tolerance: float = TOLERANCE,
+    iterations: int = ITERATIONS,
+    rtol: float = SAME,
+) -> Solution[Minima, MinimisationStats]:
+    """`global_minimum` from given starts (S, ...), for every configuration of `decays` (..., M + 1).
+
+    >>> import torch
+    >>> from tightframe.numerics import minimisation
+    >>> from tightframe.numerics.deep_linear import DeepLinearUFM
+    >>> model = DeepLinearUFM((20, 10), widths=4, depth=2, decays=0.01)
+    >>> lam = torch.full((3,), 0.01, dtype=torch.float64)
+    >>> start = minimisation.starts_of_sizes(model, 0, 8, (0.1, 10.0), lam)
+    >>> minimisation.least_of(model, start).result.value
+    'converged'
+    """
+    check_scale("rtol", rtol)
+    lam = model.decay_tensor(start.features, decays)
     solution = minimise(model, start, lam, tolerance, iterations)
     point, stats = solution.value, solution.stats
     least = select_least(stats, rtol)

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from .documents import document
     from .evidence import Evidence, Verdict
     from .experiments import simulate
+    from .measuring import measure
     from .prediction import predict
     from .registry import claims, find, papers
+    from .site import report
+    from .sweeping import results, sweep
     from .verification import Standing, recheck, standing, verify
 
 _HOME = {
@@ -36,12 +39,16 @@ _HOME = {
     "claims": "registry",
     "document": "documents",
     "find": "registry",
+    "measure": "measuring",
     "papers": "registry",
     "predict": "prediction",
     "recheck": "verification",
+    "report": "site",
+    "results": "sweeping",
     "show": "display",
     "simulate": "experiments",
     "standing": "verification",
+    "sweep": "sweeping",
     "verify": "verification",
 }
 
@@ -56,12 +63,16 @@ __all__ = [
     "claims",
     "document",
     "find",
+    "measure",
     "papers",
     "predict",
     "recheck",
+    "report",
+    "results",
     "show",
     "simulate",
     "standing",
+    "sweep",
     "verify",
 ]
 

@@ -6,34 +6,74 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import sympy as sp
 
 from ..theory.derivation import Derivation, Setting
 from ..theory.printing import latex
 from ..theory.proof.certificate import content_hash
+from ..theory.proof.checker import Range
 from ..theory.proof.statement import Statement
 from .domain import Domain
-from .evidence import Comparison, Kind, Verdict
+from .evidence import Comparison, Kind, Outcome, Verdict
 from .prediction import Prediction
+
+if TYPE_CHECKING:
+    from .experiments import Experiment
 
 Numerics = Callable[[Mapping[str, Any], int], Comparison]
 
 
+class Theorem(Protocol):
+    """What a module of theory states: a statement, and the setting in which it holds, for the ranges of parameters."""
+
+    @property
+    def statement(self) -> Statement: ...
+
+    def setting(self, parameters: Mapping[sp.Symbol, Range], /) -> Setting: ...
+
+
+T = TypeVar("T", bound=Theorem)
+
+
 @dataclass(frozen=True)
 class Paper:
-    """A paper: its key (module name, prefix of claim ids, BibTeX key), its BibTeX entry, its claims in order."""
+    """A paper: its key (module name, prefix of claim ids, BibTeX key), its BibTeX entry, its claims in order.
+
+    ``experiments`` are those that its module defines itself, beside the ones with a module of their own.
+    """
 
     key: str
     title: str
     bibtex: str
     claims: tuple[Claim, ...]
+    experiments: tuple[Experiment, ...] = ()
 
     def __post_init__(self) -> None:
         foreign = [claim.id for claim in self.claims if claim.paper != self.key]
         if foreign:
             raise ValueError(f"the claim {foreign[0]} does not belong to {self.key}")
+        first: dict[str, Claim] = {}
+        for claim in self.claims:
+            if claim.id in first:
+                places = [place for each in (first[claim.id], claim) if (place := each.origin)]
+                raise ValueError(f"two claims have the id {claim.id}" + (f": {' and '.join(places)}" if places else ""))
+            first[claim.id] = claim
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs that an empirical claim rests on: an experiment, its inputs, and what its numbers say about the claim.
+
+    ``judge`` sees the numbers alone, so that a verdict follows from what is stored. ``quick`` inputs take seconds,
+    ``full`` ones minutes; the latter are shipped.
+    """
+
+    experiment: str
+    quick: Mapping[str, Any]
+    full: Mapping[str, Any]
+    judge: Callable[[Mapping[str, Any]], Outcome]
 
 
 @dataclass(frozen=True)
@@ -46,6 +86,7 @@ class Claim:
     generalises, ``corrects`` the one that it replaces; both are links from a claim of our own. ``lemmas`` are theorems
     of the literature that one needs to read the statement as the title says it. ``beyond`` names the parts of the claim
     that the statement leaves to simulation: with it a proof covers a part only. ``predict`` evaluates its closed form.
+    ``runs`` are the evidence for an empirical claim, which no proof can settle, and no other claim has them.
     """
 
     id: str
@@ -65,6 +106,9 @@ class Claim:
     lemmas: tuple[str, ...] = ()
     beyond: str = ""
     predict: Prediction | None = None
+    runs: Runs | None = None
+    depends: tuple[str, ...] = ()
+    origin: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         paper, _, slug = self.id.partition("/")
@@ -72,6 +116,10 @@ class Claim:
             raise ValueError(f"a claim id has the form paper/slug, not {self.id!r}")
         if dict(self.domain.ranges) != dict(self.setting.parameters):
             raise ValueError(f"{self.id}: the domain and the setting of the proof give different ranges")
+        if (self.runs is not None) != (self.kind is Kind.EMPIRICAL) or (self.runs and (self.derive or self.numerics)):
+            raise ValueError(
+                f"{self.id}: an empirical claim rests on runs, and on nothing else; other claims have none"
+            )
 
     @property
     def paper(self) -> str:
@@ -132,3 +180,21 @@ class Claim:
 
     def _repr_html_(self) -> str:
         return f"<p><b>{escape(self.id)}</b> {escape(self.title)}</p><p>\\({escape(self.statement_latex())}\\)</p>"
+
+
+def stated(
+    id: str,
+    title: str,
+    theorem: T,
+    domain: Domain,
+    derive: Callable[[T, Setting], Derivation],
+    numerics: Numerics | None = None,
+    *,
+    kind: Kind = Kind.IDENTITY,
+    **more: Any,
+) -> Claim:
+    """The claim of a theorem of theory, whose setting has the ranges of the domain; ``more`` as of :class:`Claim`."""
+    setting = theorem.setting(domain.ranges)
+    return Claim(
+        id, title, kind, theorem.statement, setting, domain, lambda: derive(theorem, setting), numerics, **more
+    )

@@ -6,13 +6,15 @@ imported inside the handlers, so that ``--help`` starts at once.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -32,10 +34,19 @@ store_app = typer.Typer(help="The evidence store.", rich_markup_mode=None)
 app.add_typer(store_app, name="store")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ClaimsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--claims",
+        help="Use the claims of this Python file, which is run (repeatable); all claims are then those of the files.",
+        metavar="FILE",
+    ),
+]
 StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of the evidence store.", metavar="DIR")]
 
 
 INTERRUPTED = 130  # what typer turns Ctrl-C into
+CLAIMS = "TIGHTFRAME_CLAIMS"  # where `claims_files` finds them, in this process and those that it starts
 
 
 class InputError(Exception):
@@ -90,7 +101,7 @@ def list_claims(
 
     if verdict is not None and verdict not in tuple(Verdict):
         raise InputError(f"unknown verdict {verdict!r}; expected one of {', '.join(Verdict)}")
-    known = registry.claims() if paper is None else {c.id: c for c in registry.paper(paper).claims}
+    known = registry.asked() if paper is None else {c.id: c for c in registry.paper(paper).claims}
     found = [standing(claim, _store(store)) for claim in known.values()]
     found = [result for result in found if verdict is None or result.verdict == verdict]
     if not as_json:
@@ -129,7 +140,12 @@ def show(
 
 @app.command()
 def derive(
-    claim: Annotated[str, typer.Argument(help="The id of a claim, such as han2022/ls-decomposition.", metavar="ID")],
+    claim: Annotated[
+        str | None, typer.Argument(help="The id of a claim, such as han2022/ls-decomposition.", metavar="ID")
+    ] = None,
+    paper: Annotated[
+        str | None, typer.Option(help="Instead: what was found of every claim of this paper.", metavar="KEY")
+    ] = None,
     form: Annotated[
         str, typer.Option("--format", help="markdown, latex, typst, html or pdf.", metavar="FORMAT")
     ] = "markdown",
@@ -140,19 +156,26 @@ def derive(
     store: StoreOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write the derivation of a claim as a document."""
+    """Write the derivation of a claim, or what was found of a paper, as a document."""
     from .documents import document, document_pdf
     from .prediction import settings
+    from .summary import summary, summary_pdf
 
+    if (claim is None) == (paper is None):
+        raise InputError("expected the ID of a claim, or --paper KEY, and not both")
+    if paper is not None and inputs:
+        raise InputError("--set specialises one claim, not a paper")
     values = settings(inputs or ())
     if form == "pdf":
         if as_json or (out is None and sys.stdout.isatty()):
             raise InputError("a PDF goes to a file: --out FILE, without --json")
-        _write(document_pdf(claim, _store(store), values), out)
+        found = summary_pdf(paper, _store(store)) if paper else document_pdf(claim or "", _store(store), values)
+        _write(found, out)
         return
-    text = document(claim, form, _store(store), values)
+    text = summary(paper, form, _store(store)) if paper else document(claim or "", form, _store(store), values)
     if as_json:
-        text = json.dumps({"claim": claim, "format": form, "text": text}, indent=2, ensure_ascii=False) + "\n"
+        about = {"paper": paper} if paper else {"claim": claim}
+        text = json.dumps({**about, "format": form, "text": text}, indent=2, ensure_ascii=False) + "\n"
     _write(text, out)
 
 
@@ -179,7 +202,7 @@ def cite(
     from . import bibliography, citation, registry
     from .notation import load
 
-    names = list(registry.claims()) if every else list(ids or ())
+    names = list(registry.asked()) if every else list(ids or ())
     if not names:
         raise InputError("Missing argument 'ID...': name claims, or cite --all")
     letters = None if notation is None else load(notation)
@@ -247,6 +270,50 @@ def _write(text: str | bytes, out: Path | None) -> None:
         raise InputError(f"cannot write {out} ({error.strerror})") from None
 
 
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write; a report that is there is replaced.")],
+    paper: Annotated[list[str] | None, typer.Option(help="Only claims of this paper.", metavar="KEY")] = None,
+    figures: Annotated[
+        Path | None, typer.Option("--figures", help="Folder that simulate --out wrote.", metavar="DIR")
+    ] = None,
+    simulate: Annotated[
+        list[str] | None, typer.Option("--simulate", help="Run this experiment for its figure.", metavar="NAME")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of what is simulated.", min=0)] = 0,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", help="Processes.", min=1)] = 1,
+    store: StoreOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write claims, derivations, evidence and citations as static pages, to be read offline."""
+    from . import site
+
+    names = list(dict.fromkeys(simulate or ()))
+    with _progress(len(site.chosen(paper or ())) + len(names), "report") as advance:
+        try:
+            found = site.report(
+                out,
+                paper or (),
+                figures=figures,
+                simulate=names,
+                seed=seed,
+                jobs=jobs,
+                store=_store(store),
+                progress=advance,
+            )
+        except OSError as error:
+            raise InputError(f"cannot write {error.filename or out} ({error.strerror})") from None
+    if as_json:
+        _print_json(found.json(out))
+    else:
+        typer.echo(found.plain(out))
+    failed = [figure for figure in found.figures if figure.experiment.name in names and figure.failed]
+    for figure in failed:
+        print(f"tightframe: {figure.experiment.name} did not converge: {figure.failed}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(3)
+
+
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="An input; @FILE for a long list.", metavar="NAME=VALUE")
 ]
@@ -310,6 +377,105 @@ def simulate(
 
 
 @app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="The sweep, as TOML.", metavar="FILE.toml")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the results; NAME.sweep beside the file.", metavar="DIR")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", help="Processes; as many as cores.", min=1)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    local: Annotated[
+        str | None, typer.Option("--cluster", help="A Dask cluster on this machine.", metavar="local:N")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", help="The Dask scheduler there.", metavar="tcp://HOST:PORT")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Start even if the results may fill the disk.")] = False,
+    query: Annotated[
+        str | None, typer.Option("--query", help="Ask DuckDB about the table results; run nothing.", metavar="SQL")
+    ] = None,
+    plot: Annotated[
+        str | None, typer.Option("--plot", help="Draw columns: x,y or x,y,colour; run nothing.", metavar="COLUMNS")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", help="Draw only these rows, such as 'M = 2'.", metavar="SQL")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="Ask or draw results of another spec or version.", metavar="KEY")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run a grid or random design of simulations; a second start goes on where the first was ended.
+
+    SLURM or PBS, with dask-jobqueue, from any folder that all nodes see:
+    cluster = dask_jobqueue.SLURMCluster(cores=1, memory="4GB");
+    cluster.scale(jobs=100); print(cluster.scheduler_address)
+    and, while that runs, tightframe sweep FILE.toml --scheduler ADDRESS
+    """
+    from . import sweeping
+
+    if query is not None or plot is not None:
+        table, drawn = sweeping.asked(file, query, plot, where, out, device, key)
+        _print_sweep(table, drawn, as_json)
+        return
+    if where is not None or key is not None:
+        raise InputError("expected --where with --plot, and --key with --query or --plot")
+    report = sweeping.sweep(
+        file, out=out, jobs=jobs, device=device, cluster=local, scheduler=scheduler, yes=yes, progress=sweeping.bar
+    )
+    if as_json:
+        _print_json(report.json())
+    else:
+        typer.echo(report.plain())
+    if report.driven.interrupted:
+        print(
+            "tightframe: interrupted; finished configurations are kept, and the same command goes on", file=sys.stderr
+        )
+        raise typer.Exit(3)
+
+
+def _print_sweep(table: Any, drawn: Sequence[Path], as_json: bool) -> None:
+    from .sweeping import rows_json
+
+    rows = None if table is None else rows_json(table)
+    if as_json:
+        told: dict[str, Any] = {} if rows is None else {"rows": rows}
+        _print_json(told | ({"written": list(map(str, drawn))} if drawn else {}))
+        return
+    if rows is not None:
+        from rich.table import Table
+
+        grid = Table(box=None, pad_edge=False)
+        for name in table.column_names:
+            grid.add_column(name)
+        for row in rows:
+            grid.add_row(*("" if value is None else str(value) for value in row.values()))
+        _print_table(grid)
+    if drawn:
+        typer.echo(f"written: {', '.join(map(str, drawn))}")
+
+
+@app.command()
+def measure(
+    file: Annotated[Path, typer.Argument(help="Features, labels, perhaps a classifier: .npz, .pt or .safetensors.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for numbers and figures.", metavar="DIR")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure collapse of stored features: NC1 to NC4, and the nearest frame."""
+    from . import measuring
+
+    data = measuring.measure(file)
+    if as_json:
+        _print_json(data)
+    else:
+        typer.echo(measuring.plain(data))
+    if out is not None:
+        written = _saved(lambda: measuring.save(data, out), out, False)
+        if not as_json:
+            typer.echo(written, nl=False)
+
+
+@app.command()
 def verify(
     ids: Annotated[list[str] | None, typer.Argument(help="Claims; all if none is given.", metavar="[ID]...")] = None,
     paper: Annotated[str | None, typer.Option(help="Only claims of this paper.", metavar="KEY")] = None,
@@ -320,7 +486,8 @@ def verify(
     jobs: Annotated[int, typer.Option("-j", "--jobs", help="Processes.", min=1)] = 1,
     store: StoreOption = None,
     certificates: Annotated[
-        Path | None, typer.Option(help="Also write the certificates, or trials, there.", metavar="DIR")
+        Path | None,
+        typer.Option(help="Also write the certificates, or trials, there; with --recheck, read them.", metavar="DIR"),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -330,9 +497,9 @@ def verify(
     names = [registry.find(name).id for name in ids or ()]
     if paper is not None:
         names += [claim.id for claim in registry.paper(paper).claims if claim.id not in names]
-    names = list(dict.fromkeys(names)) or list(registry.claims())
+    names = list(dict.fromkeys(names)) or list(registry.asked())
     if recheck:
-        raise typer.Exit((_recorded_mutants if mutants else _recheck)(names, as_json))
+        raise typer.Exit(_recorded_mutants(names, as_json) if mutants else _recheck(names, as_json, certificates))
     if mutants:
         derived = [name for name in names if name in (ids or ()) or registry.find(name).derive is not None]
         raise typer.Exit(_mutants(derived, seed, jobs, as_json, certificates))
@@ -345,11 +512,23 @@ def verify(
         from .display import table
 
         _print_table(table(results, timed=True))
+    _say_what_is_missing(results)
     if failure is not None:
         raise failure
     codes = {result.exit_code for result in results}
     unfinished = 3 if len(results) < len(names) else 0
-    raise typer.Exit(1 if 1 in codes else max(codes | {unfinished}))
+    raise typer.Exit(next((code for code in (1, 2) if code in codes), max(codes | {unfinished}, default=0)))
+
+
+def _say_what_is_missing(results: Sequence[Standing]) -> None:
+    """Of claims of one's own: the line at fault, and why."""
+    from . import registry
+    from .step_checking import remarks
+
+    for result in results:
+        if registry.is_own(result.claim.partition("/")[0]):
+            for remark in remarks(registry.find(result.claim), result):
+                print(f"tightframe: {remark}", file=sys.stderr)
 
 
 def _gather(
@@ -426,6 +605,13 @@ def _write_certificates(results: Sequence[Standing], folder: Path) -> None:
         if result.certificate is not None:
             text = json.dumps(result.certificate, separators=(",", ":"), sort_keys=True)
             _write(text + "\n", folder / f"{result.claim}.json")
+        if result.numbers is not None:
+            from . import registry
+            from .store import runs_path
+
+            record = {"hash": registry.find(result.claim).hash, "numbers": result.numbers}
+            text = json.dumps(record, separators=(",", ":"), sort_keys=True, allow_nan=False)
+            _write(text + "\n", runs_path(result.claim, folder))
 
 
 def _recorded_mutants(names: Sequence[str], as_json: bool) -> int:
@@ -479,15 +665,18 @@ def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool, folder: 
                 typer.echo(f"not tried: {result.claim}: {untold}, which no certificate says")
             if result.too_many_open:
                 typer.echo(f"finding: {result.claim}: more than {OPEN_SHARE:.0%} of the mutants are open")
+    for result in found:
+        if result.problem:
+            print(f"tightframe: {result.claim}: its mutants are not tried: {result.problem}", file=sys.stderr)
     codes = {result.exit_code for result in found}
     unfinished = 3 if len(found) < len(tried) else 0
     return 1 if 1 in codes else max(codes | {unfinished})
 
 
-def _recheck(names: Sequence[str], as_json: bool) -> int:
+def _recheck(names: Sequence[str], as_json: bool, folder: Path | None) -> int:
     from .verification import recheck
 
-    found = recheck(names)
+    found = recheck(names, folder)
     if as_json:
         _print_json({"accepted": found.accepted, "problems": found.problems, "seconds": found.seconds})
     else:
@@ -495,6 +684,71 @@ def _recheck(names: Sequence[str], as_json: bool) -> int:
         for problem in found.problems:
             typer.echo(f"problem: {problem}")
     return 1 if found.problems else 0
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(help="A file that there is not yet.", metavar="FILE.py")],
+    key: Annotated[str, typer.Option("--key", help="Prefix of the ids of its claims, and BibTeX key.", metavar="KEY")],
+    title: Annotated[str, typer.Option(help="Title of the paper.", metavar="TEXT")] = "Title of the paper",
+    authors: Annotated[str, typer.Option(help="Authors, as in BibTeX.", metavar="TEXT")] = "Anonymous",
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a claims file to begin with: an identity, a threshold, a simulated claim."""
+    from .scaffold import SLUGS, write
+
+    try:
+        path = write(file, key, title, authors)
+    except FileExistsError as error:
+        raise InputError(str(error)) from None
+    except OSError as error:
+        raise InputError(f"cannot write {file} ({error.strerror})") from None
+    if as_json:
+        _print_json({"written": str(path), "claims": [f"{key}/{slug}" for slug in SLUGS]})
+    else:
+        typer.echo(f"written: {path}; next: tightframe verify --claims {path}")
+
+
+@app.command("check-step")
+def check_step(
+    claim: Annotated[str, typer.Argument(help="FILE.py::claim, or an id.", metavar="CLAIM")],
+    step: Annotated[str | None, typer.Option(help="Only this step.", metavar="NAME")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all sampling.", min=0)] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Try the provers on the steps of a claim, and show what is missing."""
+    from . import step_checking
+
+    found = step_checking.check_steps(claim, step, seed)
+    if as_json:
+        _print_json(found.json())
+    else:
+        typer.echo(found.plain())
+    raise typer.Exit(found.exit_code)
+
+
+@app.command()
+def refute(
+    claim: Annotated[str, typer.Argument(help="FILE.py::claim, or an id.", metavar="CLAIM")],
+    seconds: Annotated[float, typer.Option(help="How long to search.", min=0.1)] = 30.0,
+    seed: Annotated[int, typer.Option(help="Seed of all sampling.", min=0)] = 0,
+    at: Annotated[
+        Path | None, typer.Option("--at", help="Only evaluate the claim in this witness.", metavar="WITNESS.json")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the witness there.", metavar="FILE.json")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Search for a counterexample to a claim, and report the smallest in exact numbers."""
+    from . import refutation
+
+    found = refutation.replay(claim, at) if at is not None else refutation.refute(claim, seconds=seconds, seed=seed)
+    if out is not None and found.witness is not None:
+        _write(json.dumps(found.witness, indent=1) + "\n", out)
+    if as_json:
+        _print_json(found.json(out))
+    else:
+        typer.echo(found.plain(out))
+    raise typer.Exit(found.exit_code)
 
 
 @app.command()
@@ -566,15 +820,54 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def _taking_claims(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler with the option ``--claims``, which is before and after every verb."""
+
+    @wraps(handler)
+    def handle(*arguments: Any, claims: list[Path] | None = None, **named: Any) -> Any:
+        if claims:
+            from . import claims_files
+
+            for file in claims:
+                claims_files.add(file)
+        return handler(*arguments, **named)
+
+    hints = get_type_hints(handler, include_extras=True)
+    plain = [each.replace(annotation=hints[name]) for name, each in inspect.signature(handler).parameters.items()]
+    option = inspect.Parameter("claims", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ClaimsOption)
+    handle.__signature__ = inspect.Signature([*plain, option])  # type: ignore[attr-defined]
+    handle.__annotations__ = {**hints, "claims": ClaimsOption}
+    return handle
+
+
+def _every_verb_takes_claims(*groups: typer.Typer) -> None:
+    for group in groups:
+        for command in group.registered_commands:
+            assert command.callback is not None
+            command.callback = _taking_claims(command.callback)
+        if group.registered_callback is not None and group.registered_callback.callback is not None:
+            group.registered_callback.callback = _taking_claims(group.registered_callback.callback)
+
+
+_every_verb_takes_claims(app, store_app)
+
+
+def _problems() -> tuple[str, ...]:
+    """What is wrong with claims files, if any were asked for."""
+    registry = sys.modules.get(f"{__package__}.registry")
+    return () if registry is None else tuple(registry.problems())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; errors are one plain line on stderr."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     usage_error = typer.BadParameter.__mro__[1]  # the base of all usage errors of the library that typer ships
+    before = os.environ.get(CLAIMS)
     try:
         result = typer.main.get_command(app).main(args=words, prog_name="tightframe", standalone_mode=False)
         if result == INTERRUPTED:
             raise KeyboardInterrupt
-        return result if isinstance(result, int) else 0
+        return 2 if _problems() else result if isinstance(result, int) else 0
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -585,6 +878,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "--debug" in words:
             raise
         return _report(error, usage_error)
+    finally:
+        if before is None:
+            os.environ.pop(CLAIMS, None)
+        else:
+            os.environ[CLAIMS] = before
+        if (files := sys.modules.get(f"{__package__}.claims_files")) is not None:
+            files.named.clear()
 
 
 def _report(error: Exception, usage_error: type) -> int:
@@ -596,7 +896,8 @@ def _report(error: Exception, usage_error: type) -> int:
     message = _one_line(str(error.args[0] if isinstance(error, LookupError) and error.args else error))
     if not isinstance(error, expected):
         message = f"internal error ({type(error).__name__}: {message}); run with --debug for the traceback"
-    print(f"tightframe: {message}", file=sys.stderr)
+    if message not in _problems():  # those are said where they are met
+        print(f"tightframe: {message}", file=sys.stderr)
     return 2
 
 

@@ -11,15 +11,15 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-EXTRA = "pip install 'tightframe[write]'"
+EXTRA = "pip install 'tightframe[{}]'"
 
 
 class MissingExtra(ValueError):
     """A package of the extra is not installed; one line that names it."""
 
 
-def required(module: str, package: str, purpose: str) -> Any:
-    """A module of the extra.
+def required(module: str, package: str, purpose: str, extra: str = "write") -> Any:
+    """A module of an extra.
 
     Raises:
         MissingExtra: if it is not installed.
@@ -27,7 +27,8 @@ def required(module: str, package: str, purpose: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError:
-        raise MissingExtra(f"{purpose} needs the package {package}, which is not installed: {EXTRA}") from None
+        install = EXTRA.format(extra)
+        raise MissingExtra(f"{purpose} needs the package {package}, which is not installed: {install}") from None
 
 
 def typst(latex: str) -> str:

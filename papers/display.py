@@ -101,7 +101,7 @@ def plain(data: dict[str, Any]) -> str:
         *(field("where" if i == 0 else "", text) for i, text in enumerate(data["definitions_latex"])),
     ]
     for i, entry in enumerate(data["domain"]["parameters"]):
-        bound = f"{entry['name']} {'>' if entry['open'] else '>='} {entry['low']}"
+        bound = f"{entry['name']} {'>' if entry['open'] else '>='} {entry['low']}" if entry["low"] else entry["name"]
         lines.append(field("domain" if i == 0 else "", f"{bound}{', integer' * entry['integer']}  ({entry['says']})"))
     lines += [field("", condition) for condition in data["domain"]["conditions"]]
     for i, entry in enumerate(data["hypotheses"]):
@@ -143,7 +143,9 @@ def summary(where: Standing) -> str:
     parts = []
     for piece in where.evidence:
         text = words.get(piece.outcome, f"{piece.kind} {piece.outcome}")
-        parts.append(f"{text} ({piece.coverage})" if piece.kind == "property" else text)
+        if piece.kind == "simulation":
+            text = {"agree": "seen in trainings", "partial": "seen in some trainings"}.get(piece.outcome, text)
+        parts.append(f"{text} ({piece.coverage})" if piece.kind in ("property", "simulation") else text)
     return ", ".join(parts) or "none yet"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
@@ -99,17 +99,24 @@ def _named(data: Any, known: set[str]) -> Iterator[str]:
             yield from _named(value, known)
 
 
+def on_disk(claim: Claim, where: Standing) -> Checked:
+    """What the certificate on disk proves of the derivation: all of its steps, or none that are known of."""
+    derivation = claim.derivation
+    if derivation is None or where.certificate is None or not proves_steps(derivation, where.certificate):
+        return Checked(None, None, frozenset(), "")
+    names = frozenset(step.name for step in derivation.steps)
+    return Checked(where.certificate, where.report, names, "the certificate on disk")
+
+
 def checked(claim: Claim, where: Standing) -> Checked:
     """The certificate on disk if it proves exactly the steps of the derivation, else one that is made on the spot.
 
     Where the search fails at some step, the steps before it are checked.
     """
     derivation = claim.derivation
-    if derivation is None:
-        return Checked(None, None, frozenset(), "")
-    if where.certificate is not None and proves_steps(derivation, where.certificate):
-        names = frozenset(step.name for step in derivation.steps)
-        return Checked(where.certificate, where.report, names, "the certificate on disk")
+    found = on_disk(claim, where)
+    if derivation is None or found.steps:
+        return found
     steps = derivation.steps
     outcome = derivation.prove(claim.id)
     if isinstance(outcome, Failure):
@@ -146,14 +153,43 @@ def proves_steps(derivation: Derivation, certificate: Mapping[str, Any]) -> bool
 # ------------------------------------------------------------------------------------------------ the document
 
 
-class _Writer:
-    """Builds the document of one claim."""
+@dataclass(frozen=True)
+class Unfolded:
+    """A step of a derivation: its number and name, whether the checker accepted it, its formula and its reason."""
 
-    def __init__(self, claim: Claim, store: Store | None, values: Mapping[str, Any]) -> None:
-        self.claim, self.setting = claim, claim.setting
+    number: str
+    name: str
+    checked: bool
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Sections:
+    """The parts of a document, each without its heading, for those who arrange them in another way."""
+
+    title: tuple[Span, ...]
+    beyond: tuple[Span, ...]  # what is left to simulation
+    notes: tuple[Span, ...]  # also the end of the statement
+    statement: tuple[Block, ...]
+    premises: tuple[Block, ...]
+    steps: tuple[Unfolded, ...]
+    rules: tuple[Block, ...]
+    references: tuple[Block, ...]
+
+
+class _Writer:
+    """Builds the document of one claim; ``check`` finds what was checked of its derivation."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        where: Standing,
+        values: Mapping[str, Any],
+        check: Callable[[Claim, Standing], Checked] = checked,
+    ) -> None:
+        self.claim, self.setting, self.where = claim, claim.setting, where
         self.new = special(claim, values)
-        self.where = standing(claim, store)
-        self.checked = checked(claim, self.where)
+        self.checked = check(claim, where)
         self.steps: tuple[Step, ...] = claim.derivation.steps if claim.derivation is not None else ()
         self.complete = bool(self.steps) and len(self.checked.steps) == len(self.steps)
         folding = Folding(self.setting.definitions, self.setting.symmetric)
@@ -296,16 +332,34 @@ class _Writer:
         if not self.steps:
             yield Paragraph((Span("No derivation is registered."),))
         for step, says in zip(self.steps, self.folded, strict=True):
-            number = self.numbers[step.name]
             missing = "" if step.name in self.checked.steps else " (not machine-checked)"
-            yield Paragraph((Span(f"Step {number}: {step.name}.", "strong"), Span(missing)))
-            yield Display(broken(self.show(says)), number)
-            yield Paragraph((*self.spans(step.because), Span(" "), *self.rule(step)))
+            yield Paragraph((Span(f"Step {self.numbers[step.name]}: {step.name}.", "strong"), Span(missing)))
+            yield from self.step(step, says)
+        yield from self.rules()
+
+    def step(self, step: Step, says: Statement) -> Iterator[Block]:
+        yield Display(broken(self.show(says)), self.numbers[step.name])
+        yield Paragraph((*self.spans(step.because), Span(" "), *self.rule(step)))
+
+    def rules(self) -> Iterator[Block]:
         rules = {self.checked.rule(step): step.by for step in self.steps}
         if rules:
             yield Heading("Rules")
             yield Paragraph((Span("Each step follows by one of these rules, whose conditions the checker verifies."),))
             yield Items(tuple((Span(name, "strong"), Span(": "), *_says(by)) for name, by in rules.items()))
+
+    def sections(self) -> Sections:
+        self.names = {"lam": r"\lambda", **self.names}  # as titles and notes write it
+        steps = tuple(
+            Unfolded(self.numbers[step.name], step.name, step.name in self.checked.steps, tuple(self.step(step, says)))
+            for step, says in zip(self.steps, self.folded, strict=True)
+        )
+        title, beyond, notes = map(self.spans, (self.claim.title, self.claim.beyond, self.claim.notes))
+        parts = (self.statement(), self.premises(), self.rules(), self.references())
+        statement, premises, rules, references = (
+            tuple(block for block in part if not isinstance(block, Heading)) for part in parts
+        )
+        return Sections(title, beyond, notes, statement, premises, steps, rules, references)
 
     def rule(self, step: Step) -> Iterator[Span]:
         used = self.checked.uses(step.name)
@@ -374,7 +428,12 @@ def compose(claim: Claim, store: Store | None = None, values: Mapping[str, Any] 
     Raises:
         ValueError: for a value outside the domain, or of a variable that the statement binds.
     """
-    return _Writer(claim, store, values or {}).document()
+    return _Writer(claim, standing(claim, store), values or {}).document()
+
+
+def sections(claim: Claim, where: Standing) -> Sections:
+    """The parts of the document of a claim; a step counts as checked only by the certificate on disk."""
+    return _Writer(claim, where, {}, on_disk).sections()
 
 
 def document(

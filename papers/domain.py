@@ -56,6 +56,9 @@ class Parameter:
 
     def draw(self, rng: random.Random) -> float | int:
         """An example: small integers; reals over four decades, the closed lower end included."""
+        if self.range.low is None:
+            size = rng.randint(0, self.sampled_to) if self.range.integer else 10 ** rng.uniform(-3.0, 1.0)
+            return rng.choice((-1, 1)) * size
         if self.range.integer:
             return rng.randint(round(self.lowest), max(self.sampled_to, round(self.lowest)))
         if not self.range.open and rng.random() < 0.2:
@@ -66,6 +69,9 @@ class Parameter:
         """The same examples as a hypothesis strategy that shrinks towards the lower end."""
         from hypothesis import strategies as st
 
+        if self.range.low is None:
+            sizes = st.integers(0, self.sampled_to) if self.range.integer else st.floats(-3.0, 1.0).map(lambda e: 10**e)
+            return st.tuples(st.sampled_from((1, -1)), sizes).map(lambda pair: pair[0] * pair[1])
         if self.range.integer:
             low = round(self.lowest)
             return st.integers(low, max(self.sampled_to, low))

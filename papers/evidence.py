@@ -44,6 +44,7 @@ class Comparison:
     """What simulation measured beside what theory says, flattened, with the largest error that rounding explains.
 
     Of a limit, the measured values approach the theoretical ones from the first to the last, which is within tolerance.
+    Of a threshold, they say on which side an example lies (1 or 0), or what is seen there.
     ``others`` are further measured values that an optimum must not beat. ``converged`` is false if the simulation
     did not: then nothing was measured.
     """
@@ -85,8 +86,8 @@ def holds_in(kind: Kind, comparison: Comparison) -> bool:
             errors = [abs(m - t) for m, t in zip(measured, theoretical, strict=True)]
             falling = all(late <= early + tolerance for early, late in itertools.pairwise(errors))
             return len(errors) > 1 and falling and errors[-1] <= tolerance
-        case _:
-            raise NotImplementedError(f"no assertion for claims of kind {kind}")
+        case Kind.THRESHOLD | Kind.EXISTENCE | Kind.EMPIRICAL:
+            return _agrees(measured, theoretical, tolerance)
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ class Evidence:
     """One piece of evidence.
 
     ``outcome`` is ``accepted`` (a certificate that the checker re-verified), ``partial`` (one for a part of the claim),
-    ``attested`` (an engine decided it, without a certificate), ``refuted``, ``agree``, ``diverge`` or ``undecided``;
-    ``coverage`` says of how much of the domain it speaks.
+    ``attested`` (an engine decided it, without a certificate), ``refuted``, ``agree``, ``diverge``, ``undecided``, or
+    ``failed`` (code of the user's raised an error); ``coverage`` says of how much of the domain it speaks.
     """
 
     kind: str
@@ -120,6 +121,15 @@ class Evidence:
         return cls(data["kind"], data["prover"], data["outcome"], data["coverage"], float(seconds), data["detail"])
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What numbers of an experiment say about a claim: ``agree``, ``partial`` or ``undecided``, where, and how."""
+
+    outcome: str
+    coverage: str
+    detail: str
+
+
 def verdict_of(evidence: Sequence[Evidence]) -> Verdict:
     """The verdict that pieces of evidence allow together.
 
@@ -139,6 +149,6 @@ def verdict_of(evidence: Sequence[Evidence]) -> Verdict:
         return Verdict.PROVED
     if "attested" in outcomes:
         return Verdict.ATTESTED
-    if "agree" in outcomes or ("partial" in outcomes and "undecided" not in outcomes):
+    if "agree" in outcomes or ("partial" in outcomes and not outcomes & {"undecided", "failed"}):
         return Verdict.SUPPORTED
     return Verdict.OPEN

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .drawing import STYLE
-from .prediction import Input, Values, read
-from .registry import UnknownName
+from .prediction import Input, Values, Word, read
+from .registry import UnknownName, papers
 from .store import write_atomically
 
 if TYPE_CHECKING:
@@ -22,6 +22,28 @@ Numbers = dict[str, Any]
 Progress = Callable[[str], None]
 
 
+Setting = Callable[[Values], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a sweep of an experiment has for its configurations, where the experiment can be taken apart into cells.
+
+    ``inputs`` are a cell's parameters. ``setting(values)`` is what the simulation of `numerics.simulations` of this
+    name is told; it raises ``ValueError``, in one line, where values do not fit together. ``predict(values)`` is what
+    the ``claims`` say of the cell, for names that the sweep writes after ``predicted_``: only papers/ sees it.
+    ``curves(x, y, values)``, for names of two parameters and the values of all others, are exact curves of a phase
+    diagram: a label, xs and ys each.
+    """
+
+    inputs: tuple[Input, ...]
+    simulation: str
+    setting: Setting
+    predict: Setting
+    claims: tuple[str, ...]
+    curves: Callable[[str, str, Values], list[tuple[str, Any, Any]]] | None = None
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A simulation: ``run(values, seed, progress)`` gives its numbers, ``figure(numbers)`` draws them.
@@ -29,20 +51,23 @@ class Experiment:
     The numbers are JSON, with ``converged`` and, where that is false, the ``reason``. The figure and the ``summary`` (a
     few lines of text) are made from them alone; ``drawn`` says whether they have anything that a figure may show: all
     has to have converged, unless the figure leaves out, or marks, what has not. ``progress`` is called with a word
-    after each of the ``stages``.
+    after each of the ``stages``. ``claims`` are those of which the figure shows something. A sweep runs its ``cell``
+    for each configuration or, without one, all of it.
     """
 
     name: str
     says: str
-    inputs: tuple[Input, ...]
+    inputs: tuple[Input | Word, ...]
     stages: Callable[[Values], int]
     run: Callable[[Values, int, Progress], Numbers]
     summary: Callable[[Numbers], list[str]]
     figure: Callable[[Numbers], Figure]
     drawn: Callable[[Numbers], bool] = lambda numbers: bool(numbers["converged"])
+    claims: tuple[str, ...] = ()
+    cell: Cell | None = None
 
 
-# The module of each experiment, which defines it as EXPERIMENT.
+# The module of each experiment that defines it as EXPERIMENT; those of a paper in one file are in its PAPER.
 EXPERIMENTS = {
     "central-path": "han2022.central_path",
     "imbalanced-lengths": "dang2023.lengths",
@@ -57,7 +82,15 @@ EXPERIMENTS = {
     "garrod2025-relu": "garrod2025.relu",
     "garrod2025-depth": "garrod2025.depth",
     "imbalanced-depth": "garrod2025.imbalance",
+    "proximity": "han2022.proximity",
+    "deep-linear-heads": "dang2023.heads",
+    "low-rank-heads": "garrod2025.heads",
 }
+
+
+def modules() -> dict[str, str]:
+    """The module of each experiment, by name."""
+    return EXPERIMENTS | {each.name: key for key, paper in papers().items() for each in paper.experiments}
 
 
 def find(name: str) -> Experiment:
@@ -66,10 +99,18 @@ def find(name: str) -> Experiment:
     Raises:
         UnknownName: naming those that there are.
     """
-    if name not in EXPERIMENTS:
-        raise UnknownName(f"no experiment is called {name!r}; known: {', '.join(EXPERIMENTS)}")
-    found: Experiment = import_module(f".{EXPERIMENTS[name]}", __package__).EXPERIMENT
-    return found
+    if name in EXPERIMENTS:
+        found: Experiment = import_module(f".{EXPERIMENTS[name]}", __package__).EXPERIMENT
+        return found
+    own = {each.name: each for paper in papers().values() for each in paper.experiments}
+    if name not in own:
+        raise UnknownName(f"no experiment is called {name!r}; known: {', '.join((*EXPERIMENTS, *own))}")
+    return own[name]
+
+
+def of_paper(key: str) -> list[str]:
+    """The names of the experiments of a paper, in their order."""
+    return [name for name, module in modules().items() if module.partition(".")[0] == key]
 
 
 def simulate(name: str, /, *, seed: int = 0, out: Path | str | None = None, **inputs: Any) -> Numbers:
@@ -111,15 +152,21 @@ def save(experiment: Experiment, numbers: Numbers, folder: Path) -> list[Path]:
     write_atomically(paths[0], text + "\n")
     if not experiment.drawn(numbers):
         return paths
+    return [*paths, *save_figure(experiment.name, lambda: experiment.figure(numbers), folder)]
+
+
+def save_figure(name: str, draw: Callable[[], Figure], folder: Path) -> list[Path]:
+    """A figure as PNG and PDF; each file whole or not at all."""
     import matplotlib as mpl
 
     # Neither a date nor a version in the files: the same numbers give the same bytes.
     unsaid: dict[str, tuple[str, ...]] = {"png": ("Software",), "pdf": ("CreationDate", "Producer", "Creator")}
+    paths: list[Path] = []
     with mpl.rc_context(dict(STYLE)):
-        drawn = experiment.figure(numbers)
+        drawn = draw()
         for suffix, keys in unsaid.items():
             buffer = io.BytesIO()
             drawn.savefig(buffer, format=suffix, metadata=dict.fromkeys(keys))
-            paths.append(folder / f"{experiment.name}.{suffix}")
+            paths.append(folder / f"{name}.{suffix}")
             write_atomically(paths[-1], buffer.getvalue())
     return paths

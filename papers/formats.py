@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from . import conversion
 from .citation import display
@@ -211,16 +213,25 @@ def pdf(document: Document) -> bytes:
 
 def html(document: Document) -> str:
     """One HTML file with MathML: no script, nothing to load."""
+    return str(environment().get_template("derivation.html").render(document=document))
+
+
+@cache
+def environment() -> Any:
+    """The templates, with filters that write formulas and blocks; what is not MathML is escaped."""
     jinja2 = conversion.required("jinja2", "jinja2", "HTML")
-    folder = Path(__file__).resolve().parent / "templates"
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).resolve().parent / "templates"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters["inline"] = lambda text: jinja2.utils.markupsafe.Markup(conversion.mathml(text))
-    environment.filters["display"] = lambda rows: jinja2.utils.markupsafe.Markup(_mathml_rows(rows))
     kind = {Heading: "heading", Paragraph: "paragraph", Items: "items", Display: "display"}
-    blocks = [(kind[type(part)], part) for part in document.blocks]
-    return str(environment.get_template("derivation.html").render(document=document, blocks=blocks))
+    found.filters["inline"] = lambda text: jinja2.utils.markupsafe.Markup(conversion.mathml(text))
+    found.filters["display"] = lambda rows: jinja2.utils.markupsafe.Markup(_mathml_rows(rows))
+    found.filters["kind"] = lambda block: kind[type(block)]
+    return found
 
 
 def _mathml_rows(rows: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..theory import deep_linear, global_minima
 from ..theory.critical_values import CriticalPoint
@@ -29,6 +29,9 @@ from .dang2023.deep import (
 from .domain import Domain
 from .evidence import Comparison, Kind, Verdict
 from .prediction import Input, Prediction
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 minima = global_minima.Minimisers(CriticalPoint(offset=True, aligned=True))
 DOMAIN = Domain(parameters(minima.at), (ENOUGH,))
@@ -68,37 +71,74 @@ def drawn_targets(values: Mapping[str, Any], seed: int) -> tuple[tuple[int, ...]
             return class_counts(values["K"], samples, seed), np.eye(values["K"])
 
 
-def simulate(values: Mapping[str, Any], seed: int) -> Comparison:
-    """f* and W W^T at the least f found, with a bias or without; an example at a threshold (2 %) is not counted."""
+class Least(NamedTuple):
+    """The least point found, in its natural units, beside the prediction; ``clear``: it counts as evidence.
+
+    ``weights`` is W W^T/(N lam_H), ``features`` N lam_H E^T E for the class means E = (n_k^(1/2) hbar_k), ``vectors``
+    left singular vectors of the targets. A point with a direction within 2 % of its threshold is not clear.
+    """
+
+    loss: float
+    weights: NDArray[Any]
+    features: NDArray[Any]
+    vectors: NDArray[Any]
+    wanted_weights: NDArray[Any]
+    wanted_features: NDArray[Any]
+    theory: deep_linear.Minimum
+    clear: bool
+
+
+def searched(
+    counts: tuple[int, ...], encoding: Any, bias: bool, depth: int, seed: int, width: int | None = None
+) -> Least:
+    """The minimum for targets (K x classes), or labels, with decays for which a direction lies near its threshold."""
     import numpy as np
 
     from ..numerics import minimisation
     from ..numerics.deep_linear import DeepLinearUFM
     from ..theory import scalar_problem
 
-    rng = random.Random(seed)
-    counts, encoding = drawn_targets(values, seed)
-    bias, samples = rng.random() < 0.5, sum(counts)
-    target = np.repeat(encoding, counts, axis=1)
-    if bias:
-        target = target - target.mean(axis=1, keepdims=True)
-    squares, vectors = np.linalg.eigh(target @ target.T)
+    rng, samples, roots = random.Random(seed), sum(counts), np.sqrt(counts)
+    encoding = np.eye(len(counts)) if encoding is None else encoding
+    target = encoding - (encoding @ counts / samples)[:, None] if bias else encoding
+    squares, vectors = np.linalg.eigh(target * roots @ (target * roots).T)
     squares = np.where(squares > 1e-12 * squares.max(), squares, 0.0)
     square = rng.choice([each for each in squares.tolist() if each > 0])
-    decays = near_threshold(square, samples, values["M"], 10 ** rng.uniform(-1.5, 0.2), random.Random(seed))
+    decays = near_threshold(square, samples, depth, 10 ** rng.uniform(-1.5, 0.2), random.Random(seed))
     rows = tuple(map(tuple, encoding.tolist()))
-    model = DeepLinearUFM(counts, 2 * values["K"], values["M"], decays, bias=bias, encoding=rows)
+    model = DeepLinearUFM(counts, width or 2 * len(rows), depth, decays, bias=bias, encoding=rows)
     found = minimisation.global_minimum(model, seed, starts=STARTS, sizes=SIZES)
-    theory = deep_linear.minimum(squares, samples, decays)
-    unit = samples * decays[-1]
-    weights = found.value.best.product
-    predicted = vectors * (theory.p / unit) @ vectors.T
-    scale = max(1.0, float(np.abs(predicted).max()))
-    measured = [*(weights @ weights.mT / unit / scale).flatten().tolist(), float(found.stats.loss)]
-    edge = scalar_problem.threshold(values["M"])
-    clear = values["M"] == 1 or bool((np.abs(theory.b / edge - 1) > 0.02).all())
-    theoretical = [*(predicted / scale).ravel().tolist(), theory.f_min]
-    return Comparison(measured, theoretical, 1e-6, converged=found.converged and clear)
+    theory, unit = deep_linear.minimum(squares, samples, decays), samples * decays[-1]
+    weights, means = (found.value.best.product.numpy(), found.value.best.features.numpy() * roots)
+    inner = vectors * (deep_linear.lengths(theory.p, samples, decays[-1]).means * unit) @ vectors.T
+    edge = scalar_problem.threshold(depth)
+    return Least(
+        float(found.stats.loss),
+        weights @ weights.T / unit,
+        means.T @ means * unit,
+        vectors,
+        vectors * (theory.p / unit) @ vectors.T,
+        (target * roots).T @ inner @ (target * roots),
+        theory,
+        found.converged and (depth == 1 or bool((np.abs(theory.b / edge - 1) > 0.02).all())),
+    )
+
+
+def compared(least: Least) -> Comparison:
+    """f*, W W^T and E^T E at the least f found."""
+    pairs = ((least.weights, least.wanted_weights), (least.features, least.wanted_features))
+    scales = [max(1.0, float(abs(wanted).max())) for _, wanted in pairs]
+    measured, theoretical = (
+        [x for pair, scale in zip(pairs, scales, strict=True) for x in (pair[i] / scale).ravel().tolist()]
+        for i in (0, 1)
+    )
+    return Comparison([*measured, least.loss], [*theoretical, least.theory.f_min], 1e-6, converged=least.clear)
+
+
+def simulate(values: Mapping[str, Any], seed: int) -> Comparison:
+    """Of any targets, with a bias or without."""
+    counts, encoding = drawn_targets(values, seed)
+    return compared(searched(counts, encoding, random.Random(seed).random() < 0.5, values["M"], seed))
 
 
 CLAIM = Claim(

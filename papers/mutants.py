@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import sympy as sp
@@ -24,7 +24,15 @@ import sympy as sp
 from ..theory.derivation import Derivation, Proof, Setting, Step
 from ..theory.proof import box, checker
 from ..theory.proof import statement as st
-from ..theory.proof.certificate import Values, head, model_json, statement_json
+from ..theory.proof.certificate import (
+    Example,
+    Values,
+    complete_model,
+    head,
+    model_json,
+    polynomial_json,
+    statement_json,
+)
 from ..theory.proof.mutation import Mutant, mutants
 from ..theory.proof.refuter import Examples, fails_in
 from ..theory.proof.rules import (
@@ -43,7 +51,7 @@ from ..theory.proof.squares import SearchedSquares
 from ..theory.proof.star import Limits, prove_zero
 from ..theory.proof.translation import Untranslatable
 from ..theory.proof.walk import Walk
-from . import outside, registry
+from . import claims_files, outside, registry
 from .claim import Claim
 from .outside import MOVES, Outside, equations, movable, steps
 from .verification import spread
@@ -58,6 +66,10 @@ BRIEF = 0.05  # seconds for what one or two hypotheses may make vanish at once
 SHORT = Star(limits=Limits(seconds=SECONDS, columns=800))
 POINTS = 100  # at which an inequality in scalars is evaluated
 FAR = [Fraction(x) for x in ("1/10000", "1/100", "1/2", "1", "2", "5", "30", "1000")]
+MULTIPLES = [Fraction(x) for x in ("1", "2", "1001/1000")]  # of a known semi-definite matrix
+FACTORS = [Fraction(x) for x in ("999/1000", "1001/1000", "1/2", "2", "1/50", "50")]  # by which scalars are changed
+STEPS = (1, -1, 2, 5)  # by which integers are
+PAIRED = 3  # examples in which two scalars are changed at once
 GRAFTED = 20  # refuted mutants a claim on which the claim's own certificate is tried
 WALKS = 12  # for further examples
 
@@ -204,7 +216,45 @@ class Court:
                 if (found := examples().refuting(part)) is not None:
                     sizes = {s.name: found[1].parameters[s.name] for s in self.setting.parameters}
                     return f"{found[0]} where {_where(sizes)}"
-        return next(filter(None, map(self.fails_somewhere, self.new(statement))), None)
+        for seek in (self.fails_nearby, self.fails_somewhere):
+            if (where := next(filter(None, map(seek, self.new(statement))), None)) is not None:
+                return where
+        return None
+
+    def fails_nearby(self, part: checker.Statement) -> str | None:
+        """Where a polynomial statement in scalars fails, in an example with one or two of its scalars changed.
+
+        The statement is looked at first, then the hypotheses: few changes make it false.
+        """
+        algebra = self.translation.algebra
+        names = algebra.names(*part.polynomials())
+        if part.kind not in ("positive", "nonnegative", "zero") or names & algebra.letters.keys():
+            return None
+        names = sorted(names & algebra.parameters.keys())
+        symbols = {symbol.name: symbol for symbol in self.setting.parameters}
+        for number, (values, base) in enumerate(self.examples.drawn[:DRAWS]):
+            here = {name: base.parameters[name] for name in algebra.parameters if name in base.parameters}
+            for changed in self.changes(names, here, 2 if number < PAIRED else 1):
+                quick = complete_model(self.translation, values, Example({**here, **changed}, base.letters))
+                if quick is None or not fails_in(part, self.translation, quick):
+                    continue
+                moved = {**values, **{symbols[name]: value for name, value in changed.items()}}
+                model = complete_model(self.translation, moved)
+                if model is not None and fails_in(part, self.translation, model, self.proving.hypotheses):
+                    return f"false where {_where({name: model.parameters[name] for name in names})}"
+        return None
+
+    def changes(self, names: Sequence[str], at: Mapping[str, Fraction], most: int) -> Iterator[dict[str, Fraction]]:
+        """Other values, in their ranges, of one scalar, up to as many as ``most``."""
+        ranges = self.translation.algebra.parameters
+        single: dict[str, list[Fraction]] = {}
+        for name in names:
+            moved = [at[name] + step for step in STEPS] if ranges[name].integer else [at[name] * x for x in FACTORS]
+            single[name] = [value for value in moved if value in ranges[name]]
+        for count in range(1, most + 1):
+            for chosen in combinations(names, count):
+                for found in product(*(single[name] for name in chosen)):
+                    yield dict(zip(chosen, found, strict=True))
 
     def fails_somewhere(self, part: checker.Statement) -> str | None:
         """Where an inequality without hypotheses fails: at small and large values in the ranges of its parameters."""
@@ -353,6 +403,8 @@ class Court:
                 try:
                     if isinstance(says, st.Positive | st.Nonnegative):
                         self.cleared(known, says)
+                    elif part.kind == "psd":
+                        self.semidefinite(known, part, place)
                     elif isinstance(says, st.Exceeds):
                         known = self.rising(known, says, steps.get(place), time.process_time() + 3 * SECONDS)
                     else:
@@ -361,6 +413,27 @@ class Court:
                     self.attempt(known, part, self.rules(part, steps.get(place), place))
             names.append(known)
         return names
+
+    def semidefinite(self, name: str, part: checker.Statement, known: str) -> None:
+        """Establish a semi-definite matrix as a multiple of a known one and visible squares."""
+        algebra, was = self.translation.algebra, self.proving.established.get(known)
+        if was is None or was.kind != "psd" or was.target.shape != part.target.shape or part.target.shape is None:
+            raise StepFailed("no semi-definite matrices of one shape")
+        whole = algebra.identity(part.target.shape[0])
+        for number in MULTIPLES:
+            multiple = algebra.scalar({(): number})
+            left = algebra.minus(part.target, algebra.times(multiple, was.target))
+            squares = list(visible_squares(algebra, left))
+            terms = [algebra.times(w, algebra.times(x, algebra.transpose(x))) for w, x in squares]
+            for term in terms:
+                left = algebra.minus(left, term)
+            if left.terms:
+                continue
+            found = [{"weight": multiple, "factor": whole}, *({"weight": w, "factor": x} for w, x in squares)]
+            data: list[dict[str, Any]] = [{key: polynomial_json(p) for key, p in each.items()} for each in found]
+            data[0]["metric"] = known
+            return self.proving.establish(name, "gram", part, {"squares": data})
+        raise StepFailed("no squares are seen in the rest")
 
     def differs_by_zero(self, statement: checker.Statement) -> bool:
         """Whether the checker accepts it as the claim plus what vanishes by very few hypotheses."""
@@ -558,6 +631,34 @@ class Court:
         return Trial(self.claim.id, change, fate, detail)
 
 
+def visible_squares(
+    algebra: checker.Algebra, poly: checker.Polynomial
+) -> Iterator[tuple[checker.Polynomial, checker.Polynomial]]:
+    """(weight, factor) for every term c w w^T of a polynomial, and for every c (I - 1 1^T / m) in it.
+
+    What is no such term is left out: whether the sum is right is for the checker to say.
+    """
+    if poly.shape is None:
+        return
+    size = poly.shape[0]
+    one = next((name for name, letter in algebra.letters.items() if letter.ones and letter.rows == size), None)
+    mean = algebra.zero(poly.shape)
+    if one is not None and len(size) == 1 and size[0][1] == 1:
+        inverse = algebra.scalar({tuple((name, -power) for name, power in size[0][0]): Fraction(1)})
+        column = algebra.symbol(one)
+        mean = algebra.times(inverse, algebra.times(column, algebra.transpose(column)))
+    for (mono, traces, word), value in poly.terms.items():
+        if traces or word is None or len(word) % 2 or value < 0:
+            continue
+        weight, factor = algebra.scalar({mono: value}), algebra.identity(size)
+        for symbol in word[: len(word) // 2]:
+            letter = algebra.symbol(symbol.removesuffix("'"))
+            factor = algebra.times(factor, algebra.transpose(letter) if symbol.endswith("'") else letter)
+        if not word and all(poly.terms.get(k) == -x for k, x in algebra.times(weight, mean).terms.items()):
+            factor = algebra.minus(factor, mean)
+        yield weight, factor
+
+
 def _where(parameters: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = {value}" for name, value in parameters.items())
 
@@ -637,6 +738,7 @@ class Tally:
     trials: tuple[Trial, ...]
     seconds: float
     every: int = 1  # of the mutants, one was tried
+    problem: str = ""  # why none could be tried
 
     def count(self, fate: Fate) -> int:
         return sum(trial.fate is fate for trial in self.trials)
@@ -650,7 +752,7 @@ class Tally:
         """1 if a mutant survived, 3 if too many are open."""
         if self.count(Fate.SURVIVED):
             return 1
-        return 3 if self.too_many_open else 0
+        return 3 if self.too_many_open or self.problem else 0
 
     def json(self) -> dict[str, Any]:
         shown = [trial for trial in self.trials if trial.fate in (Fate.OPEN, Fate.SURVIVED)]
@@ -670,8 +772,19 @@ class Tally:
 def _try(arguments: tuple[str, int, int]) -> Tally:
     name, seed, every = arguments
     started = time.perf_counter()
-    trials = tuple(try_claim(registry.find(name), seed, every))
-    return Tally(name, trials, time.perf_counter() - started, every)
+    claim, problem = registry.find(name), ""
+    trials = list[Trial]()
+    try:
+        trials += try_claim(claim, seed, every)
+    except (StepFailed, Refutation, Untranslatable, checker.Rejected) as error:
+        if not registry.is_own(claim.paper):
+            raise
+        problem = f"its own derivation does not prove it: {error}"
+    except Exception as error:  # of the user's code
+        if not registry.is_own(claim.paper):
+            raise
+        problem = claims_files.explain(error, claims_files.Source(file=registry.home(claim.paper)), claim.origin)
+    return Tally(name, tuple(trials), time.perf_counter() - started, every, problem)
 
 
 def tally(names: Iterable[str], *, seed: int = 0, jobs: int = 1, every: int = 1) -> Iterator[Tally]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
 from fractions import Fraction
 from numbers import Rational, Real
@@ -85,6 +85,48 @@ class Input:
         if number not in self.range:
             raise self.refuse(_shown(word))
         return number.numerator if self.range.integer else number
+
+
+@dataclass(frozen=True)
+class Word:
+    """A text, or several, that an experiment takes; where there are ``options``, each is one of them."""
+
+    name: str
+    says: str
+    options: tuple[str, ...] = ()
+    many: bool = False
+    default: str | None = None
+    optional: bool = False
+
+    def with_default(self, default: str) -> Word:
+        return replace(self, default=default)
+
+    def expected(self) -> str:
+        """What is accepted, in words."""
+        if not self.options:
+            return "a text"
+        return f"{'some' if self.many else 'one'} of {', '.join(self.options)}"
+
+    def read(self, given: Any) -> Any:
+        """The text, or a tuple of texts: as they are, or separated by commas.
+
+        Raises:
+            ValueError: in one line, if it is not what is expected.
+
+        Examples:
+            >>> Word("loss", "loss functions", ("mse", "ce"), many=True).read("ce, mse")
+            ('ce', 'mse')
+        """
+        given = str(given) if isinstance(given, Path) else given
+        listed = given.split(",") if isinstance(given, str) and self.many else given
+        words = tuple(listed) if self.many and isinstance(listed, Sequence) else (listed,)
+        words = tuple(word.strip() if isinstance(word, str) else word for word in words)
+        if not words or not all(isinstance(word, str) and word for word in words):
+            raise ValueError(f"{self.name} ({self.says}): expected {self.expected()}, got {_shown(given)}")
+        for word in words:
+            if self.options and word not in self.options:
+                raise ValueError(f"{self.name} ({self.says}): expected {self.expected()}, got {_shown(word)}")
+        return tuple(dict.fromkeys(words)) if self.many else words[0]
 
 
 def _shown(word: Any) -> str:
@@ -174,7 +216,7 @@ def settings(words: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def read(inputs: Sequence[Input], given: Values) -> dict[str, Any]:
+def read(inputs: Sequence[Input | Word], given: Values) -> dict[str, Any]:
     """The exact values of all inputs, in their order, defaults included.
 
     Raises:
@@ -290,6 +332,20 @@ def of_claim(claim: str, inputs: Values, digits: int | None = None) -> dict[str,
         near = ", ".join(name for name in known if name.startswith(f"{paper}/")) or ", ".join(known)
         raise LookupError(f"{claim} has no closed form to evaluate; those that have one: {near}")
     return {"claim": claim} | found.predict.evaluate(inputs, digits)
+
+
+def computed(claim: str, values: Values) -> dict[str, Any]:
+    """The closed form of a claim at exact values, which are not read again: what a sweep asks for every configuration.
+
+    Examples:
+        >>> computed("han2022/central-path-loss", {"C": 4, "w": (2, 1, 0)})
+        {'loss': 0.2875}
+    """
+    from . import registry
+
+    found = registry.find(claim).predict
+    assert found is not None, claim
+    return found.compute(values, None)
 
 
 def plain(values: Values) -> str:

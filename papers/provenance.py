@@ -10,41 +10,73 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent  # the folder that holds theory, numerics and papers
-ENGINES = {"proof": ("sympy", "python-flint"), "property": ("sympy", "numpy", "torch")}
+ENGINES = {
+    "proof": ("sympy", "python-flint"),
+    "property": ("sympy", "numpy", "torch"),
+    "sweep": ("numpy", "torch", "pyarrow"),
+    "runs": ("numpy", "torch", "scikit-learn"),
+}
 
 
 @cache
 def _imports(file: Path) -> tuple[Path, ...]:
-    """Modules of the three packages that a file imports, at any depth of its code."""
+    """Modules of the three packages that a file imports, at any depth of its code; of a claims file, those beside."""
     found: list[Path] = []
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.ImportFrom) or not node.level:
+        if isinstance(node, ast.Import):
+            targets = [base for alias in node.names for base in _absolute(file, alias.name)]
+        elif not isinstance(node, ast.ImportFrom):
             continue
-        base = file.parents[node.level - 1].joinpath(*(node.module or "").split(".") if node.module else ())
-        for target in (base, *(base / alias.name for alias in node.names)):
+        else:
+            bases = _absolute(file, node.module or "")
+            if node.level:
+                bases = [file.parents[node.level - 1].joinpath(*(node.module or "").split(".") if node.module else ())]
+            targets = [target for base in bases for target in (base, *(base / alias.name for alias in node.names))]
+        for target in targets:
             found += [path for path in (target.with_suffix(".py"), target / "__init__.py") if path.is_file()]
     return tuple(found)
 
 
+def _absolute(file: Path, name: str) -> list[Path]:
+    """Where a module may lie that is imported by its full name: in this package, or beside a claims file."""
+    first, *others = name.split(".")
+    if first == "tightframe":
+        return [ROOT.joinpath(*others)]
+    return [] if file.is_relative_to(ROOT) else [file.parent.joinpath(first, *others)]
+
+
 @cache
-def source_hash(module: str, kind: str) -> str:
-    """The hash of the source of ``papers/<module>`` and of everything it imports from the packages.
+def source_hash(home: Path, kind: str) -> str:
+    """The hash of the source of a paper's file and of everything it imports from the packages.
 
     Evidence of kind ``proof`` does not rest on ``numerics``.
     """
-    papers = ROOT / "papers"
-    home = papers / module / "__init__.py"
-    pending = [home if home.is_file() else papers / f"{module}.py", papers / "verification.py"]
-    files: set[Path] = set()
+    homes = (home, ROOT / "papers" / "verification.py")
+    return _hash(homes, ("theory", "papers") if kind == "proof" else ("theory", "numerics", "papers"))
+
+
+@cache
+def sweep_hash(module: str, whole: bool) -> str:
+    """The hash of the source that the numbers of a sweep rest on: the experiment's module, and what it uses of
+    ``theory`` and ``numerics``; of ``papers`` only if `whole` experiments are run.
+    """
+    homes = ROOT / "papers" / f"{'/'.join(module.split('.'))}.py", ROOT / "numerics" / "runs.py"
+    return _hash(homes, ("theory", "numerics", *(("papers",) if whole else ())))
+
+
+def _hash(homes: tuple[Path, ...], followed: tuple[str, ...]) -> str:
+    """The hash of these files and of all that they import, directly or not, from those folders and from outside."""
+    pending, files = list(homes), set[Path]()
     while pending:
         file = pending.pop()
-        skipped = kind == "proof" and file.is_relative_to(ROOT / "numerics")
-        if file not in files and not skipped:
+        inside = file.is_relative_to(ROOT) and file.relative_to(ROOT).parts[0]
+        if file not in files and (file in homes or not inside or inside in followed):
             files.add(file)
             pending.extend(_imports(file))
     digest = hashlib.sha256()
     for file in sorted(files):
-        digest.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes() + b"\0")
+        name = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file.name
+        digest.update(str(name).encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 

@@ -132,11 +132,20 @@ class Store:
 # ---------------------------------------------------------------------------------------------- shipped certificates
 
 CERTIFICATES = Path(__file__).resolve().parent / "certificates"
+BESIDE = "certificates"  # the folder beside a claims file that holds the certificates of its claims
 
 
-def shipped_certificate(claim_id: str, folder: Path = CERTIFICATES) -> Mapping[str, Any] | None:
-    """The certificate of a claim that came with the package; ``None`` if there is none or it cannot be read."""
-    path = folder / f"{claim_id}.json"
+def certificate_folder(claim_id: str) -> Path:
+    """Where the certificate of a claim lies: in the package, or beside the claims file that the claim is in."""
+    from . import registry
+
+    key = claim_id.partition("/")[0]
+    return registry.home(key).parent / BESIDE if registry.is_own(key) else CERTIFICATES
+
+
+def shipped_certificate(claim_id: str, folder: Path | None = None) -> Mapping[str, Any] | None:
+    """The certificate that came with a claim; ``None`` if there is none or it cannot be read."""
+    path = (folder or certificate_folder(claim_id)) / f"{claim_id}.json"
     try:
         data = checker.loads(path.read_bytes())
         return checker.as_mapping(data, "certificate")
@@ -147,12 +156,12 @@ def shipped_certificate(claim_id: str, folder: Path = CERTIFICATES) -> Mapping[s
         return None
 
 
-def trial_path(claim_id: str, folder: Path = CERTIFICATES) -> Path:
+def trial_path(claim_id: str, folder: Path | None = None) -> Path:
     """Where the figures of the trial of a claim's mutants are kept."""
-    return folder / "mutants" / f"{claim_id}.json"
+    return (folder or certificate_folder(claim_id)) / "mutants" / f"{claim_id}.json"
 
 
-def shipped_trial(claim_id: str, claim_hash: str, folder: Path = CERTIFICATES) -> Mapping[str, Any] | None:
+def shipped_trial(claim_id: str, claim_hash: str, folder: Path | None = None) -> Mapping[str, Any] | None:
     """What became of the mutants of a claim, as recorded; ``None`` if never, or of another statement than today's."""
     path = trial_path(claim_id, folder)
     try:
@@ -163,3 +172,24 @@ def shipped_trial(claim_id: str, claim_hash: str, folder: Path = CERTIFICATES) -
         print(f"tightframe: ignored the trial {path}: {error}", file=sys.stderr)
         return None
     return data if data.get("hash") == claim_hash else None
+
+
+def runs_path(claim_id: str, folder: Path = CERTIFICATES) -> Path:
+    """Where the numbers of the runs behind an empirical claim are kept."""
+    return folder / "runs" / f"{claim_id}.json"
+
+
+def shipped_runs(claim_id: str, claim_hash: str, folder: Path | None = None) -> Mapping[str, Any] | None:
+    """The numbers of the runs that came with the package; ``None`` if there are none, or for another statement."""
+    path = runs_path(claim_id, folder or certificate_folder(claim_id))
+    try:
+        data = json.loads(path.read_bytes())
+        if not isinstance(data, dict) or data.get("hash") != claim_hash or not isinstance(data.get("numbers"), dict):
+            raise ValueError("not the runs of this claim")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        print(f"tightframe: ignored the runs {path}: {error}", file=sys.stderr)
+        return None
+    numbers: Mapping[str, Any] = data["numbers"]
+    return numbers

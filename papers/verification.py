@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 from ..theory.derivation import Attestation, Proof
 from ..theory.proof import checker
 from ..theory.proof.certificate import binding
-from . import provenance, registry
+from . import claims_files, provenance, registry
 from .claim import Claim
 from .evidence import Evidence, Verdict, holds_in, verdict_of
-from .store import CERTIFICATES, Record, Store, StoreError, shipped_certificate
+from .store import Record, Store, StoreError, shipped_certificate, shipped_runs
 
 # Examples a claim: --quick stays within about a minute for all claims, --full is ten times as long.
 BUDGETS = {"quick": 40, "full": 400}
@@ -24,7 +24,10 @@ BUDGETS = {"quick": 40, "full": 400}
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a claim stands: its verdict, the evidence for it, and the checker's report on its certificate."""
+    """Where a claim stands: its verdict, the evidence for it, and the checker's report on its certificate.
+
+    ``numbers`` are those of the runs that an empirical claim rests on, where they were just made or read.
+    """
 
     claim: str
     verdict: Verdict
@@ -33,10 +36,16 @@ class Standing:
     certificate: Mapping[str, Any] | None = None
     report: checker.Report | None = None
     seconds: float = 0.0
+    numbers: Mapping[str, Any] | None = None
 
     @property
     def exit_code(self) -> int:
-        """0 as recorded or better; 3 undecided; 1 where evidence contradicts or weakens the recorded verdict."""
+        """0 as recorded or better; 3 undecided; 1 where evidence contradicts or weakens the recorded verdict.
+
+        2 where the code of a claim of the user's failed.
+        """
+        if any(piece.outcome == "failed" for piece in self.evidence):
+            return 2
         if self.verdict == self.recorded:
             return 0
         contradiction = any(piece.outcome in ("diverge", "refuted") for piece in self.evidence)
@@ -49,8 +58,13 @@ class Standing:
     @property
     def conditional_on(self) -> tuple[str, ...]:
         """Lemmas of the literature that the certificate, or the reading of its statement, rests on."""
-        lemmas = registry.claims()[self.claim].lemmas if self.claim in registry.claims() else ()
-        return tuple(sorted({*self.report.conditional_on, *lemmas})) if self.report else ()
+        if self.report is None:
+            return ()
+        try:
+            lemmas = registry.find(self.claim).lemmas
+        except registry.UnknownName:
+            lemmas = ()
+        return tuple(sorted({*self.report.conditional_on, *lemmas}))
 
     def verdict_text(self) -> str:
         """The verdict with the lemmas it is conditional on."""
@@ -75,7 +89,7 @@ def _key(claim: Claim, kind: str, seed: int, budget: int) -> dict[str, Any]:
         "claim": claim.id,
         "hash": claim.hash,
         "kind": kind,
-        "sources": provenance.source_hash(claim.paper, kind),
+        "sources": provenance.source_hash(registry.home(claim.paper), kind),
         "engines": provenance.engines(kind),
         "seed": seed,
         "budget": budget,
@@ -159,28 +173,96 @@ def simulate(claim: Claim, budget: int, seed: int = 0) -> Evidence:
     return Evidence("property", "simulation", "agree", coverage, seconds, f"tolerance at most {worst:.1e}")
 
 
+def judged(claim: Claim, numbers: Mapping[str, Any], seconds: float) -> Evidence:
+    """What the numbers of runs say about an empirical claim; nothing at all if they cannot be read as such."""
+    if claim.runs is None:
+        raise ValueError(f"{claim.id} does not rest on runs")
+    try:
+        found = claim.runs.judge(numbers)
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        reason = f"the numbers cannot be read ({type(error).__name__}: {error})"
+        return Evidence("simulation", claim.runs.experiment, "undecided", "none", seconds, reason)
+    if found.outcome not in ("agree", "partial", "undecided"):
+        raise ValueError(f"{claim.id}: runs cannot have the outcome {found.outcome!r}")
+    return Evidence("simulation", claim.runs.experiment, found.outcome, found.coverage, seconds, found.detail)
+
+
+def observe(claim: Claim, full: bool, seed: int = 0) -> tuple[Evidence, Mapping[str, Any]]:
+    """Run the experiment that an empirical claim rests on, and judge its numbers."""
+    from . import experiments
+
+    if claim.runs is None:
+        raise ValueError(f"{claim.id} does not rest on runs")
+    started = time.perf_counter()
+    inputs = claim.runs.full if full else claim.runs.quick
+    numbers = experiments.simulate(claim.runs.experiment, seed=seed, **inputs)
+    return judged(claim, numbers, time.perf_counter() - started), numbers
+
+
 # ---------------------------------------------------------------------------------------------------- one claim
 
 
 def verify_claim(claim: Claim, store: Store | None, budget: int, seed: int = 0) -> Standing:
     """Evidence from both sides, from the store where it is current, else gathered afresh and stored."""
+    return _despite_errors(claim, lambda: _verified(claim, store, budget, seed))
+
+
+def _verified(claim: Claim, store: Store | None, budget: int, seed: int) -> Standing:
     started = time.perf_counter()
+    if claim.runs is not None:
+        piece, numbers = _stored_runs(claim, store, seed, budget)
+        if piece is None:
+            piece, numbers = observe(claim, budget >= BUDGETS["full"], seed)
+            _keep(store, Record(_key(claim, "runs", seed, budget), piece, {"numbers": numbers}))
+        seconds = time.perf_counter() - started
+        return Standing(claim.id, verdict_of([piece]), claim.recorded, (piece,), seconds=seconds, numbers=numbers)
     proof, certificate, report = _stored_proof(claim, store, seed)
     if proof is None:
-        proof, certificate = prove(claim, seed)
+        proof, certificate = _guarded(claim, "proof", lambda: prove(claim, seed))
         _keep(store, Record(_key(claim, "proof", seed, 0), proof, certificate))
     pieces = [proof]
     if claim.numerics is not None:
         piece = _stored_simulation(claim, store, seed, budget)
         if piece is None:
-            piece = simulate(claim, budget, seed)
+            piece, _ = _guarded(claim, "property", lambda: (simulate(claim, budget, seed), None))
             _keep(store, Record(_key(claim, "property", seed, budget), piece))
         pieces.append(piece)
     return _standing(claim, pieces, certificate, report, time.perf_counter() - started)
 
 
+Gathered = tuple[Evidence, Mapping[str, Any] | None]
+
+
+def _guarded(claim: Claim, kind: str, gather: Callable[[], Gathered]) -> Gathered:
+    """Evidence that code of the user's is needed for; where that fails, a piece that says so and where."""
+    if not registry.is_own(claim.paper):
+        return gather()
+    started = time.perf_counter()
+    try:
+        return gather()
+    except Exception as error:
+        return _failed(claim, kind, error, time.perf_counter() - started), None
+
+
+def _failed(claim: Claim, kind: str, error: Exception, seconds: float) -> Evidence:
+    detail = claims_files.explain(error, claims_files.Source(file=registry.home(claim.paper)), claim.origin)
+    return Evidence(kind, "none", "failed", "none", seconds, detail)
+
+
+def _despite_errors(claim: Claim, judge: Callable[[], Standing]) -> Standing:
+    """Where a claim stands; one of the user's that cannot even be read is open, and keeps no other from its verdict."""
+    if not registry.is_own(claim.paper):
+        return judge()
+    try:
+        return judge()
+    except StoreError:
+        raise
+    except Exception as error:
+        return Standing(claim.id, Verdict.OPEN, claim.recorded, (_failed(claim, "proof", error, 0.0),))
+
+
 def _keep(store: Store | None, record: Record) -> None:
-    if store is not None:
+    if store is not None and record.evidence.outcome != "failed":
         store.put(record)
 
 
@@ -206,6 +288,29 @@ def _stored_simulation(claim: Claim, store: Store | None, seed: int, budget: int
     return record.evidence if record.evidence.outcome in ("agree", "diverge", "undecided") else None
 
 
+def _stored_runs(
+    claim: Claim, store: Store | None, seed: int, budget: int
+) -> tuple[Evidence, Mapping[str, Any]] | tuple[None, None]:
+    """Stored numbers are judged anew, whatever their record says of them."""
+    record = store.get(_key(claim, "runs", seed, budget)) if store is not None else None
+    if record is None or record.certificate is None:
+        return None, None
+    numbers = record.certificate.get("numbers")
+    return (judged(claim, numbers, record.evidence.seconds), numbers) if isinstance(numbers, dict) else (None, None)
+
+
+def _standing_by_runs(claim: Claim, store: Store | None, seed: int, started: float) -> Standing:
+    """By the most extensive runs on disk; those that were shipped are the full ones."""
+    pieces = [_stored_runs(claim, store, seed, BUDGETS["full"])[0]]
+    shipped = shipped_runs(claim.id, claim.hash)
+    if pieces[0] is None and shipped is not None:
+        pieces = [judged(claim, shipped, float(shipped.get("seconds", 0.0)))]
+    if pieces[0] is None:
+        pieces = [_stored_runs(claim, store, seed, BUDGETS["quick"])[0]]
+    found = tuple(piece for piece in pieces if piece is not None)
+    return Standing(claim.id, verdict_of(found), claim.recorded, found, seconds=time.perf_counter() - started)
+
+
 def _standing(
     claim: Claim,
     pieces: Iterable[Evidence],
@@ -225,9 +330,16 @@ def _standing(
 def standing(claim: Claim, store: Store | None = None, seed: int = 0) -> Standing:
     """Where a claim stands by what is on disk: the store, else the shipped certificate.
 
-    Nothing is computed, but that the counterexample to a claim recorded as refuted is evaluated again.
+    Nothing is computed, but that the counterexample to a claim recorded as refuted is evaluated again, and that the
+    numbers of the runs behind an empirical claim are judged again.
     """
+    return _despite_errors(claim, lambda: _standing_on_disk(claim, store, seed))
+
+
+def _standing_on_disk(claim: Claim, store: Store | None, seed: int) -> Standing:
     started = time.perf_counter()
+    if claim.runs is not None:
+        return _standing_by_runs(claim, store, seed, started)
     proof, certificate, report = _stored_proof(claim, store, seed)
     pieces = [] if proof is None else [proof]
     if proof is None:
@@ -336,13 +448,19 @@ class Recheck:
     seconds: float
 
 
-def recheck(ids: Iterable[str] | None = None, folder: Path = CERTIFICATES) -> Recheck:
-    """Replay the shipped certificate of every claim; a claim recorded as proved must have one that is accepted."""
+def recheck(ids: Iterable[str] | None = None, folder: Path | None = None) -> Recheck:
+    """Replay the shipped certificate of every claim; a claim recorded as proved must have one that is accepted.
+
+    ``folder`` holds the certificates, if not the package, or for claims of one's own the folder beside their file.
+    """
     started = time.perf_counter()
     accepted: list[str] = []
     problems: list[str] = []
     for name in ids if ids is not None else registry.claims():
         claim = registry.find(name)
+        if claim.runs is not None:
+            problems += _problems_of_runs(claim, folder)
+            continue
         certificate = shipped_certificate(name, folder)
         if certificate is None:
             if claim.recorded is Verdict.PROVED:
@@ -354,6 +472,15 @@ def recheck(ids: Iterable[str] | None = None, folder: Path = CERTIFICATES) -> Re
         except checker.Rejected as error:
             problems.append(f"{name}: {error}")
     return Recheck(tuple(accepted), tuple(problems), time.perf_counter() - started)
+
+
+def _problems_of_runs(claim: Claim, folder: Path | None) -> list[str]:
+    """A recorded verdict must follow from the numbers that are shipped."""
+    shipped = shipped_runs(claim.id, claim.hash, folder)
+    if shipped is None:
+        return [f"{claim.id}: recorded as {claim.recorded}, but no runs are shipped"]
+    found = verdict_of([judged(claim, shipped, 0.0)])
+    return [] if found is claim.recorded else [f"{claim.id}: recorded as {claim.recorded}, but its runs say {found}"]
 
 
 __all__ = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -48,13 +49,25 @@ def test_the_derivation_reaches_the_claim_and_gives_the_shipped_certificate(clai
     assert json.loads(json.dumps(proof.certificate)) == shipped, "run make certificates"
 
 
-def test_a_certificate_of_another_claim_is_not_accepted(claim: Claim) -> None:
-    for other in IDS:
-        certificate = shipped_certificate(other)
-        assert certificate is not None
-        if other != claim.id and registry.find(other).hash != claim.hash:
-            with pytest.raises(checker.Rejected, match="another statement"):
-                verification.accept(claim, {**certificate, "claim": claim.id})
+@pytest.fixture(scope="module")
+def shipped() -> dict[str, Any]:
+    found = {name: shipped_certificate(name) for name in IDS}
+    return {name: certificate for name, certificate in found.items() if certificate is not None}
+
+
+def test_no_two_claims_can_share_a_certificate(shipped: dict[str, Any]) -> None:
+    assert list(shipped) == IDS
+    bound = {name: json.dumps(binding(certificate), sort_keys=True) for name, certificate in shipped.items()}
+    hashes = {registry.find(name).hash for name in IDS}
+    assert len(set(bound.values())) == len(hashes)
+
+
+def test_a_certificate_of_another_claim_is_not_accepted(claim: Claim, shipped: dict[str, Any]) -> None:
+    position = IDS.index(claim.id)
+    for other in (IDS[position - 1], IDS[(position + 7) % len(IDS)]):
+        assert registry.find(other).hash != claim.hash
+        with pytest.raises(checker.Rejected, match="another statement"):
+            verification.accept(claim, {**shipped[other], "claim": claim.id})
 
 
 def test_a_false_claim_is_refuted_by_the_pipeline() -> None:

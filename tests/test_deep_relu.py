@@ -127,3 +127,17 @@ def test_the_best_scale_is_found_by_forward_passes() -> None:
         root = scale**0.2
         assert float(deep_relu.objective(model, unit.map(lambda x, r=root: r * x))) >= least - 1e-12
     assert isinstance(unit, Factors)
+
+
+def test_a_quarter_circle_beats_the_bound_of_collapse_where_it_is_said_to() -> None:
+    """A forward pass: rank two, gaps of one and more, and fewer squares than neural collapse of the scale one."""
+    for classes, depth, per_class in ((4, 9, 1), (4, 10, 1), (5, 8, 2), (6, 6, 1), (6, 7, 1)):
+        point = relu.quarter_circle(classes, per_class, classes + 1, depth, 1.0)
+        logits = deep_relu.outputs(point)[:, ::per_class]
+        gaps = logits.diagonal() - logits + 2 * torch.eye(classes, dtype=torch.float64)
+        assert float(gaps.min()) == pytest.approx(1.0, abs=1e-12)
+        assert all(bool((each >= -1e-12).all()) for each in deep_relu.hidden(point)[1:])
+        assert all(int(torch.linalg.matrix_rank(each)) == 2 for each in point.weights)
+        squares = sum(float(each.square().sum()) for each in point.tensors)
+        bound = (depth + 1) * (classes - 1) * per_class ** (1 / (depth + 1))
+        assert (squares < bound) == relu_structure.quarter_circle_wins(classes, depth)

@@ -92,3 +92,40 @@ def test_one_layer_tends_to_simplex_encoded_labels_and_deep_models_do_not() -> N
     assert imbalance.figure(numbers) is not None
     with pytest.raises(ValueError, match="fewer minority classes"):
         papers.simulate("imbalanced-depth", minority=4)
+
+
+def test_losses_of_labels_and_circle_are_those_of_balanced_factors() -> None:
+    """Certified along the scale, beside a search along it in floats, for sizes of two and of many kinds."""
+    for sizes, layers, lam in (((10, 10, 1, 1), 3, 0.001), ((7, 10, 3, 1, 2), 2, 0.0005), ((2, 2, 2, 2), 1, 0.01)):
+        found = papers.predict("garrod2025/imbalanced-dnc", sizes=sizes, L=layers, lam=str(lam))["values"]
+        model = imbalance.model_of_sizes(sizes, layers, lam)
+        named = {"simplex_encoded": simplex_logits(len(sizes)), "circle": imbalance.circle_logits(len(sizes))}
+        for name, logits in named.items():
+            assert found[name] == pytest.approx(float(low_rank.best_scale(model, logits).value.loss), rel=1e-8)
+        assert found["circle_wins"] == (found["circle"] < found["simplex_encoded"])
+
+
+def test_balanced_sizes_give_the_loss_of_neural_collapse() -> None:
+    ours = papers.predict("garrod2025/imbalanced-dnc", digits=30, sizes=(2,) * 4, L=2, lam="0.001")["values"]
+    known = papers.predict("garrod2025/dnc-loss", digits=30, K=4, n=2, L=2, lam="0.001")["values"]
+    assert ours["simplex_encoded"] == known["loss"]
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    for given, words in (
+        ({"K": 4}, "K and R, or sizes"),
+        ({"K": 4, "R": 2, "sizes": (1, 1, 1, 1)}, "either these or sizes"),
+        ({"sizes": (1, 1, 1, 1), "L": 2}, "expected both"),
+        ({"K": 4, "R": "1/2"}, "at least 1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            papers.predict("garrod2025/imbalanced-dnc", **given)
+
+
+def test_bounds_of_depth_have_certified_digits() -> None:
+    found = papers.predict("tightframe/exact-rank", digits=12, K=4, L=3, lam="0.1")["values"]
+    assert found["floor"] == "0.0200000000000"  # lam^2 K n / 2, a rational number
+    assert papers.predict("tightframe/exact-rank", K=4, L=3, lam="0.1")["values"]["floor"] == 0.02
+    deep = papers.predict("tightframe/exact-rank", digits=8, K=4, L=5, lam="0.001")["values"]
+    assert deep["third_over_first"] == "0.83805248"
+    assert float(deep["third_over_first"]) == pytest.approx(2**0.5 * 2 * (2 / 3) ** 3, rel=1e-7)

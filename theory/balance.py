@@ -219,10 +219,11 @@ def balanced(layers: TwoLayers, where: Setting) -> Derivation:
 # Dang et al. 2023, section 3
 @dataclass(frozen=True)
 class Features:
-    """Features H (d x N) below the product W (K x d) of all layers, without bias."""
+    """Features H (d x N) below the product W (K x d) of all layers; ``bias`` adds any b (K x 1)."""
 
     width: sp.Symbol
     decay: sp.Symbol
+    bias: bool = False
 
     @property
     def weights(self) -> sp.MatrixSymbol:
@@ -242,12 +243,22 @@ class Features:
     def targets(self) -> sp.MatrixSymbol:
         return sp.MatrixSymbol("Y", K, N)
 
+    @property
+    def offset(self) -> sp.MatrixSymbol:
+        """b."""
+        return sp.MatrixSymbol("b", K, 1)
+
+    @property
+    def shifted(self) -> MatrixExpr:
+        """What W H is to be: the targets, less the bias."""
+        return self.targets - self.offset * ones_row(N) if self.bias else self.targets
+
     def objective(self, features: Any) -> sp.Expr:
-        errors = self.weights * features - self.targets
+        errors = self.weights * features - self.shifted
         return frobenius_squared(errors) / (2 * N) + self.decay * frobenius_squared(features) / 2
 
     def slope(self, features: Any) -> MatrixExpr:
-        return self.weights.T * (self.weights * features - self.targets) / N + self.decay * features
+        return self.weights.T * (self.weights * features - self.shifted) / N + self.decay * features
 
     @property
     def metric(self) -> MatrixExpr:
@@ -256,7 +267,7 @@ class Features:
 
     @property
     def ridge(self) -> Equal:
-        return Equal(self.critical, self.metric.inv() * self.weights.T * self.targets)
+        return Equal(self.critical, self.metric.inv() * self.weights.T * self.shifted)
 
     @property
     def statement(self) -> AllOf:
@@ -274,21 +285,33 @@ class Features:
             (decay,) = half_integers(rng, 1)
             weights = sp.Matrix(random_matrix(rng, classes, width))
             any_targets = sp.Matrix(random_matrix(rng, classes, samples))
-            features = (weights.T * weights + samples * decay * sp.eye(width)).inv() * weights.T * any_targets
-            values: dict[Any, Any] = {K: classes, N: samples, self.width: width, self.decay: decay}
-            return values | {
-                self.weights: rows_of(weights),
-                self.critical: rows_of(features),
-                self.free: random_matrix(rng, width, samples),
-                self.targets: rows_of(any_targets),
-            }
+            return self.example(rng, decay, weights, any_targets)
 
         hypotheses = (Hypothesis("critical", critical, "the gradient in H vanishes"),)
         return Setting(parameters, hypotheses, sample)
 
+    def example(self, rng: random.Random, decay: Any, weights: sp.Matrix, targets: sp.Matrix) -> dict[Any, Any]:
+        """The features that are critical for these weights and targets, and others."""
+        (classes, samples), width = targets.shape, weights.shape[1]
+        wanted, values = targets, dict[Any, Any]()
+        if self.bias:
+            offset = sp.Matrix(random_matrix(rng, classes, 1))
+            wanted, values = targets - offset * sp.ones(1, samples), {self.offset: rows_of(offset)}
+        features = (weights.T * weights + samples * decay * sp.eye(width)).inv() * weights.T * wanted
+        return values | {
+            K: classes,
+            N: samples,
+            self.width: width,
+            self.decay: decay,
+            self.weights: rows_of(weights),
+            self.critical: rows_of(features),
+            self.free: random_matrix(rng, width, samples),
+            self.targets: rows_of(targets),
+        }
 
-def features() -> Features:
-    return Features(sp.Symbol("d", integer=True, positive=True), sp.Symbol("lambda_H", positive=True))
+
+def features(bias: bool = False) -> Features:
+    return Features(sp.Symbol("d", integer=True, positive=True), sp.Symbol("lambda_H", positive=True), bias)
 
 
 def ridge_regression(problem: Features, where: Setting) -> Derivation:

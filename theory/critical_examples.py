@@ -97,12 +97,12 @@ class Example:
         ridge = (first * second) ** 2
         S, S_opt = (self.function([getattr(e, name) for e in self.eigenvalues]) for name in ("root", "best"))
         centre = sp.eye(classes) - sp.ones(classes, classes) / classes
-        if at.bias:
+        if at.bias and at.balanced:
             S, S_opt = centre * S, centre * S_opt
         upper = first * S * inner.T
         lower = second * inner * S ** (depth - 1) * right.T if depth > 1 else sp.eye(wide)
         weights, optimal = upper * lower, first * second * S_opt**depth * right.T
-        offset = sp.ones(classes, 1) / classes if at.bias else self.given - self.target
+        offset = self.given * sp.ones(samples, 1) / samples if at.bias else self.given - self.target
         target = self.given - offset * sp.ones(1, samples) if at.bias else self.target
         features, best = (w.T * (w * w.T + ridge * sp.eye(classes)).inv() * target for w in (weights, optimal))
         scale = self.unit / first**2  # lam_M

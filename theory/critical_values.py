@@ -44,9 +44,9 @@ class CriticalPoint:
     """A critical point, and beside it the balanced factors of X_opt, for one kind of targets.
 
     Targets Y (K x N) are any matrix, or ``labels``: of classes of any sizes, or ``balanced`` with n samples each, and
-    N = K n. ``bias`` (balanced labels only) is a free b (K x 1). ``offset`` stands for a free bias or none at all, for
-    any targets: f has W H + F - Y with F = b 1^T or 0, and C = I - 1 1^T/N or I. ``dead`` says that X_opt is zero;
-    ``aligned`` that Theta X = X Theta is asked for.
+    N = K n. ``bias`` is a free b (K x 1). ``offset`` stands for a free bias or none at all: f has W H + F - Y with
+    F = b 1^T or 0, and C = I - 1 1^T/N or I. ``dead`` says that X_opt is zero; ``aligned`` that Theta X = X Theta is
+    asked for.
     """
 
     labels: bool = False
@@ -135,7 +135,12 @@ class CriticalPoint:
     @property
     def projection(self) -> MatrixExpr:
         """F = I - 1 1^T/K, or I where there is no bias: K Theta for balanced labels."""
-        return sp.MatrixSymbol("F", K, K) if self.bias else sp.Identity(K)
+        return sp.MatrixSymbol("F", K, K) if self.bias and self.balanced else sp.Identity(K)
+
+    @property
+    def mean(self) -> MatrixExpr:
+        """The best bias: the mean of the targets, which is 1/K for balanced labels."""
+        return ones(K) / K if self.balanced else self.given * ones(N) / N
 
     @property
     def roots(self) -> MatrixExpr:
@@ -181,7 +186,7 @@ class CriticalPoint:
 
     @property
     def least(self) -> sp.Expr:
-        """f at the factors of X_opt; with the bias (1/K) 1."""
+        """f at the factors of X_opt; with the best bias."""
         if self.dead:
             return frobenius_squared(self.target) / (2 * self.samples)
         weights, features = self.optimal
@@ -218,6 +223,9 @@ class CriticalPoint:
         if self.bias:
             critical = Equal(self.residual * ones(self.samples) / self.samples, sp.ZeroMatrix(K, 1))
             found.append(Hypothesis("critical in b", critical, "the gradient vanishes"))
+            if not self.balanced:
+                centred = self.given - self.mean * ones_row(N)
+                found.append(Hypothesis("centred targets", Equal(self.target, centred), "the targets less their mean"))
         if self.balanced:
             found += self.balanced_labels
         if not self.dead:
@@ -379,9 +387,11 @@ def centred_steps(at: CriticalPoint) -> tuple[Step, ...]:
             ),
             Step(
                 "bias",
-                Equal(at.free, ones(K) / K),
-                "The errors add up to zero, and there are n labels of each class.",
-                Star(("critical in b", "centred features", "class sizes")),
+                Equal(at.free, at.mean),
+                "The errors add up to zero, and there are n labels of each class."
+                if at.balanced
+                else "The errors and the features add up to zero.",
+                Star(("critical in b", "centred features", *(("class sizes",) if at.balanced else ()))),
             ),
         )
         using = ("bias", "centred targets")

@@ -15,7 +15,7 @@ T (I - 1 1^T / N) (Dang et al. 2023 state one-hot cases). Derivations: `global_m
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -196,7 +196,7 @@ def lengths(p: ArrayLike, samples: int, feature_decay: float) -> Lengths:
 
 
 def certified(
-    squares: Sequence[Fraction | int],
+    squares: Sequence[Fraction | int] | Callable[[int], Sequence[Enclosure]],
     samples: int,
     decays: Sequence[Fraction],
     digits: int,
@@ -204,7 +204,8 @@ def certified(
 ) -> dict[str, Any]:
     """``b``, ``x``, ``p`` (lists, in the order given) and ``f_min``, correctly rounded to ``digits`` digits.
 
-    ``width`` is that of `minimum`.
+    ``width`` is that of `minimum`. The squares may be a function that encloses each of them to any number of bits, with
+    two equal ends exactly where it is at its threshold or tied at the width; then there is also ``sigma2``.
 
     Raises:
         ValueError: unless sigma^2 > 0, and as `minimum` does.
@@ -213,36 +214,50 @@ def certified(
         >>> certified((20, 10, 5, 5), 40, [Fraction(2, 1000), Fraction(3, 1000), Fraction(1, 1000)], 20)["f_min"]
         '0.022459519558899881530'
     """
-    depth, product = _checked(samples, decays)
-    if not squares or not all(square > 0 for square in squares):
-        raise ValueError("expected squared singular values > 0")
+    if callable(squares):
+
+        def between(bits: int) -> dict[str, Any]:
+            """All rise with sigma^2, but b, which falls."""
+            ends = squares(bits)
+            low, high = (_enclosures([end[i] for end in ends], samples, decays, width, bits) for i in (0, 1))
+            hull = {name: list(map(_hull, low[name], high[name])) for name in ("b", "x", "p")}
+            return {"sigma2": list(ends), **hull, "f_min": _hull(low["f_min"], high["f_min"])}
+
+        return scalar_problem.rounded_all(between, digits)
     given = [Fraction(square) for square in squares]
+    return scalar_problem.rounded_all(lambda bits: _enclosures(given, samples, decays, width, bits), digits)
+
+
+def _hull(first: Enclosure, second: Enclosure) -> Enclosure:
+    return min(first[0], second[0]), max(first[1], second[1])
+
+
+def _enclosures(
+    given: Sequence[Fraction], samples: int, decays: Sequence[Fraction], width: int | None, bits: int
+) -> dict[str, Any]:
+    """What `certified` rounds, to some number of bits."""
+    depth, product = _checked(samples, decays)
+    if not given or not all(square > 0 for square in given):
+        raise ValueError("expected squared singular values > 0")
     order = sorted(range(len(given)), key=lambda i: -given[i])
     part = set(order if width is None else order[:width])
     ridge, zero = samples * Fraction(decays[-1]), (Fraction(0), Fraction(0))
-
-    def enclosures(bits: int) -> dict[str, Any]:
-        bs = {square: _slope(square, samples, product, depth, bits) for square in set(given)}
-        roots = {
-            square: scalar_problem.enclosed_minimiser(power(square, samples, product, depth), depth, bits)
-            for square in {given[i] for i in part}
-        }
-        xs = [roots[square] if i in part else zero for i, square in enumerate(given)]
-        low, high = (
-            sum(
-                (square * _lowest(root, bs[square], depth, end) for square, root in zip(given, xs, strict=True)),
-                zero[0],
-            )
-            for end in (0, 1)
-        )
-        return {
-            "b": [bs[square] for square in given],
-            "x": xs,
-            "p": [_scaled(root, depth, ridge) for root in xs],
-            "f_min": (low / (2 * samples), high / (2 * samples)),
-        }
-
-    return scalar_problem.rounded_all(enclosures, digits)
+    bs = {square: _slope(square, samples, product, depth, bits) for square in set(given)}
+    roots = {
+        square: scalar_problem.enclosed_minimiser(power(square, samples, product, depth), depth, bits)
+        for square in {given[i] for i in part}
+    }
+    xs = [roots[square] if i in part else zero for i, square in enumerate(given)]
+    low, high = (
+        sum((square * _lowest(root, bs[square], depth, end) for square, root in zip(given, xs, strict=True)), zero[0])
+        for end in (0, 1)
+    )
+    return {
+        "b": [bs[square] for square in given],
+        "x": xs,
+        "p": [_scaled(root, depth, ridge) for root in xs],
+        "f_min": (low / (2 * samples), high / (2 * samples)),
+    }
 
 
 def _slope(square: Fraction, samples: int, product: Fraction, depth: int, bits: int) -> Enclosure:

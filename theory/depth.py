@@ -6,7 +6,7 @@ theorem 3; for classes of several sizes theorem A2.)
 
 - g is convex with the gradient -S Y / N at zero, S = I - 1 1^T / K. So f(Z) - f(0) is at least the sum of
   s^2 (b - 2 eta s^(L-1) / N) / 2, with b = lam (L+1) and eta^2 the largest size. If b >= 2 log K and f(Z) <= f(0), then
-  s <= 1, and every term with s > 0 is positive: Z = 0 is the only minimum.
+  all s <= 1, and the sum is positive unless Z = 0: zero is the only minimum.
 - Of M, diagonally superior of rank q, let mu be the least gap and m the largest singular value of its logits. At the
   scale at which its gaps are those of Z, M has no more cross-entropy; if Z is a minimum, sum_i s_i^2 <= q kappa s_1^2
   with kappa^(L+1) = 2 m^2 / (mu^2 least). So the (q+1)-th singular value is at most kappa^((L+1)/2)
@@ -28,7 +28,7 @@ from .balance import K, half_integers, orthonormal, rows_of
 from .derivation import Derivation, Hypothesis, Setting, Step
 from .proof.certificate import Values
 from .proof.checker import Range
-from .proof.rules import Box, Conjunction, Gram, Induction, MeanValue, Monotone, Poly, Rewrite, Root, Square, Star
+from .proof.rules import Box, Conjunction, Gram, MeanValue, Monotone, Poly, Rewrite, Root, Square, Star
 from .proof.statement import (
     AllOf,
     Equal,
@@ -45,7 +45,6 @@ L = sp.Symbol("L", integer=True, positive=True)
 N = sp.Symbol("N", integer=True, positive=True)
 q = sp.Symbol("q", integer=True, positive=True)
 r = sp.Symbol("l", integer=True, positive=True)
-k = sp.Symbol("k", integer=True, nonnegative=True)  # L - 1, where a hypothesis must not speak of L
 eta = sp.Symbol("eta", positive=True)
 c = sp.Symbol("b", positive=True)  # lam (L+1)
 lam = sp.Symbol("lambda", positive=True)
@@ -58,12 +57,15 @@ gap = sp.Symbol("delta", nonnegative=True)
 mu, m = sp.symbols("mu m", positive=True)
 rho, tau = sp.symbols("kappa tau", positive=True)
 total, first, later = sp.symbols("T v omega", positive=True)
+xi, chi = sp.symbols("xi chi", positive=True)  # sums of s^2 and of sigma
+drop, slope = sp.symbols("phi psi", nonnegative=True)  # by how much cross-entropy falls from zero to Z, and its slope
 own, other = sp.symbols("y f", nonnegative=True)  # cross-entropy of Z, and of M
 rest = sp.Symbol("W", positive=True)
 up = sp.Symbol("a", nonnegative=True)
 wrong = sp.Symbol("g", positive=True)
 gamma = sp.Symbol("gamma", positive=True)
 theta = sp.Symbol("theta", positive=True)
+ROOTS = (sp.MatrixSymbol("E", r, r), sp.MatrixSymbol("A", r, r))
 NEXT = q**2 + 2 * q + 1  # (q + 1)^2, whose powers are read as they stand
 
 
@@ -104,18 +106,28 @@ class Sizes:
 # ---- all logits vanish
 @dataclass(frozen=True)
 class Vanishing:
-    """Z = U E^2 V^T with U^T U = V^T V = I_r and E symmetric; s is one of its values to the power 1/(L+1)."""
+    """Z = U E^2 V^T is not zero, U^T U = V^T V = I_r, E symmetric, E^2 = A^(L+1); s is an entry of A.
+
+    A has the singular values of the factors on its diagonal, xi and chi are the traces of A^2 and E^2.
+    """
 
     sizes: Sizes
 
     @property
-    def letters(self) -> tuple[sp.MatrixSymbol, sp.MatrixSymbol, sp.MatrixSymbol]:
-        """U, V and E."""
-        return sp.MatrixSymbol("U", K, r), sp.MatrixSymbol("V", self.sizes.samples, r), sp.MatrixSymbol("E", r, r)
+    def letters(self) -> tuple[sp.MatrixSymbol, ...]:
+        """U, V, E and A."""
+        return sp.MatrixSymbol("U", K, r), sp.MatrixSymbol("V", self.sizes.samples, r), *ROOTS
+
+    @property
+    def along(self) -> sp.Expr:
+        """Minus N times the derivative of cross-entropy at zero along Z."""
+        U, V, E, _ = self.letters
+        S = sp.Identity(K) - ones(K) * ones(K).T / K
+        return sp.Trace(E * U.T * S * self.sizes.labels * V * E)
 
     @property
     def hypotheses(self) -> tuple[Hypothesis, ...]:
-        U, V, _ = self.letters
+        U, V, E, A = self.letters
         return (
             *self.sizes.hypotheses,
             Hypothesis("left vectors", Equal(U.T * U, sp.Identity(r)), "orthonormal"),
@@ -123,25 +135,25 @@ class Vanishing:
             Hypothesis("logarithm", Positive(2 * ell - 1), "ell = log K, K >= 2"),
             Hypothesis("strong decay", Nonnegative(c - 2 * ell), "lam (L+1) >= 2 log K"),
             Hypothesis("no worse than zero", Nonnegative(2 * ell - c * s**2), "the decay alone is at most log K"),
+            Hypothesis("powers of factors", PositiveSemidefinite(A**2 - E**2), "E^2 = A^(L+1), as no s exceeds one"),
+            Hypothesis("squares of factors", Equal(frobenius_squared(A), xi), "the decay of Z is b xi / 2"),
+            Hypothesis("singular values", Equal(frobenius_squared(E), chi), "their sum"),
+            Hypothesis("slope", Equal(self.along, slope), "of cross-entropy at zero, along Z"),
+            Hypothesis("convexity", Nonnegative(slope - self.sizes.samples * drop), "it falls no faster"),
         )
 
     @property
     def conclusions(self) -> dict[str, Statement]:
-        U, V, E = self.letters
-        Y, samples = self.sizes.labels, self.sizes.samples
-        S = sp.Identity(K) - ones(K) * ones(K).T / K
         return {
-            "slope at zero": Nonnegative(eta * frobenius_squared(E) - sp.Trace(E * U.T * S * Y * V * E)),
+            "zero is better": Positive(c * xi / 2 - drop),
             "logarithm of K": Exceeds(sp.log(K), sp.Rational(1, 2)),
-            "no singular value": Positive(c * samples - 2 * eta * s**k),
+            "s": Nonnegative(1 - s),
         }
 
     def steps(self) -> tuple[Step, ...]:
-        U, V, E = self.letters
+        U, V, E, A = self.letters
         Y, samples, said = self.sizes.labels, self.sizes.samples, self.conclusions
         S = sp.Identity(K) - ones(K) * ones(K).T / K
-        slope = said["slope at zero"]
-        assert isinstance(slope, Nonnegative)
         if self.sizes.balanced:
             known, far = ("labels",), Square(eta / 2, E * (V.T - V.T * Y.T * Y / eta**2))
         else:
@@ -154,15 +166,26 @@ class Vanishing:
             remainder = sp.Trace(away * (eta**2 * sp.Identity(N) - Y.T * Y) * away.T)
         summed = near.weight * frobenius_squared(near.factor) + far.weight * remainder
         summed += squares[1].weight * frobenius_squared(squares[1].factor)
+        least = sp.Trace(A**2 - E**2)
         return (
             Step(
                 "squares",
-                Equal(slope.scalar, summed),
+                Equal(eta * chi - slope, summed),
                 "Complete the square.",
-                Star(("left vectors", "right vectors", *known)),
+                Star(("left vectors", "right vectors", "singular values", "slope", *known)),
             ),
             Step("sum of squares", Nonnegative(summed), "Squares.", Gram(squares)),
-            Step("slope at zero", slope, "It is that sum.", Rewrite("sum of squares", "squares")),
+            Step(
+                "slope at zero", Nonnegative(eta * chi - slope), "It is that sum.", Rewrite("sum of squares", "squares")
+            ),
+            Step("trace", Nonnegative(least), "A trace.", Gram((Square(1, sp.Identity(r), "powers of factors"),))),
+            Step(
+                "sums",
+                Equal(xi - chi, least),
+                "The same numbers.",
+                Star(("squares of factors", "singular values")),
+            ),
+            Step("sum of singular values", Nonnegative(xi - chi), "That trace.", Rewrite("trace", "sums")),
             Step("logarithm of K", said["logarithm of K"], "log 2 > 1/2.", Box()),
             Step(
                 "square of s",
@@ -170,20 +193,26 @@ class Vanishing:
                 "b s^2 <= 2 log K <= b.",
                 Poly(("strong decay", "no worse than zero")),
             ),
-            Step("s", Nonnegative(1 - s), "Take roots.", Root("square of s", sp.S.One, s, 2)),
-            Step("power of s", Nonnegative(1 - s**k), "Powers of s.", Induction(k, s, step="s")),
+            Step("s", said["s"], "Take roots.", Root("square of s", sp.S.One, s, 2)),
             Step(
                 "many samples",
-                Nonnegative(samples - 2 * eta * s**k),
+                Nonnegative(samples - 2 * eta),
                 "N >= eta^2 + 1 >= 2 eta.",
-                Poly(("power of s", "root of n" if self.sizes.balanced else "another class"), squares=(eta - 1,)),
+                Poly(("root of n" if self.sizes.balanced else "another class",), squares=(eta - 1,)),
             ),
             Step(
-                "no singular value",
-                said["no singular value"],
-                "b N > N >= 2 eta s^(L-1).",
+                "more decay",
+                Positive(c * samples - 2 * eta),
+                "b > 1.",
                 Poly(("strong decay", "logarithm", "many samples")),
             ),
+            Step(
+                "fall of cross-entropy",
+                Nonnegative(eta * xi - samples * drop),
+                "N phi <= psi <= eta chi.",
+                Poly(("convexity", "slope at zero", "sum of singular values")),
+            ),
+            Step("zero is better", said["zero is better"], "Times xi.", Poly(("more decay", "fall of cross-entropy"))),
         )
 
 
@@ -243,8 +272,7 @@ class Remaining:
             "small singular values": Nonnegative(q * rho * first - (q + 1) * later),
             "rate": Positive((q + 1) * first - (q + 2) * later),
             "loss of M": Exceeds(wrong, sp.log(1 + wrong)),
-            "logarithm of 2": Exceeds(sp.log(2), sp.Rational(13, 20)),
-            "not superior": Exceeds(1 + sp.exp(up) + rest, sp.Integer(2)),
+            "not superior": Exceeds(sp.log(1 + sp.exp(up) + rest), sp.Rational(13, 20)),
         }
 
     def steps(self) -> tuple[Step, ...]:
@@ -287,14 +315,20 @@ class Remaining:
             Step("rate", said["rate"], "Multiply by q + 2.", Poly(("roots", "small singular values"))),
             Step("slope of the bound", Exceeds(1 - 1 / (1 + wrong), sp.S.Zero), "g/(1+g).", Box(wrong)),
             Step("loss of M", said["loss of M"], "Equal at 0.", MeanValue(wrong, "slope of the bound")),
-            Step("logarithm of 2", said["logarithm of 2"], "One value.", Box()),
-            Step("slope of the exponential", Exceeds(sp.exp(up), sp.S.Zero), "Positive.", Box()),
-            Step("other classes", Exceeds(rest, sp.S.Zero), "Positive.", Box()),
+            Step("logarithm of 2", Exceeds(sp.log(2), sp.Rational(13, 20)), "One value.", Box()),
+            Step("more classes", Exceeds(1 / (2 + rest), sp.S.Zero), "Positive.", Box()),
+            Step(
+                "equal entries",
+                Exceeds(sp.log(2 + rest), sp.Rational(13, 20)),
+                "At W = 0 it is log 2; it grows.",
+                MeanValue(rest, "more classes", "logarithm of 2"),
+            ),
+            Step("slope in the gap", Exceeds(sp.exp(up) / (1 + sp.exp(up) + rest), sp.S.Zero), "Positive.", Box()),
             Step(
                 "not superior",
                 said["not superior"],
-                "At a = 0 it is W; it grows.",
-                MeanValue(up, "slope of the exponential", "other classes"),
+                "At a = 0 it is log(2 + W); it grows.",
+                MeanValue(up, "slope in the gap", "equal entries"),
             ),
         )
 
@@ -335,7 +369,6 @@ class Floor:
     def conclusions(self) -> dict[str, Statement]:
         return {
             "floor": Nonnegative(2 * s ** (2 * L - 2) - self.sizes.samples * lam**2),
-            "sum": Nonnegative(q * tau * (L + 1) + 1 - (L + 1) * total),
             "too many": Positive((q + 1) * s**2 - total),
         }
 
@@ -372,7 +405,7 @@ class Floor:
                 Poly(("gamma",)),
             ),
             Step("floor", said["floor"], "Insert lam.", Poly(("floor of gamma", "square of lam"))),
-            Step("sum", said["sum"], "Divide by lam / 2.", Poly(("minimum",))),
+            Step("sum", Nonnegative(below - (L + 1) * total), "Divide by lam / 2.", Poly(("minimum",))),
             Step(
                 "powers of both",
                 Positive(above ** (L - 1) - below ** (L - 1)),
@@ -400,7 +433,7 @@ class Depth:
 
     def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
         hypotheses = tuple(each for part in self.parts for each in part.hypotheses)
-        symmetric = (sp.MatrixSymbol("E", r, r),)
+        symmetric = ROOTS
         draw = sample_floor if isinstance(self.parts[0], Floor) else lambda rng: sample(rng, self.parts[0].sizes)
         return Setting(parameters, hypotheses, draw, symmetric)
 
@@ -413,13 +446,14 @@ def theorem(case: Depth, where: Setting) -> Derivation:
 
 def sample(rng: random.Random, sizes: Sizes) -> Values:
     """Two or three classes, of one size or of two; half of the inequalities are equalities, or nearly so."""
-    classes, root = rng.randint(2, 3), rng.randint(1, 2)
+    steep = rng.random() < 0.3  # nearly the steepest direction, and nearly the least decay
+    classes, root = (2, 1) if steep else (rng.randint(2, 3), rng.randint(1, 2))
     counts = [root**2] * classes if sizes.balanced else [1] * (classes - 1) + [root**2]
     samples, least, largest = sum(counts), min(counts), max(counts)
     labels = sp.Matrix.hstack(*[sp.eye(classes)[:, i] for i, count in enumerate(counts) for _ in range(count)])
-    values: dict[Any, Any] = {K: classes, n: root**2, N: samples, least_size: least, eta: sp.sqrt(largest), r: 1}
-    matrices = {"Y": labels, "E": sp.eye(1) * sp.Rational(rng.randint(1, 4), 2)}
-    matrices |= {"U": orthonormal(rng, classes, 1), "V": orthonormal(rng, samples, 1)}
+    rank = rng.randint(1, 2)
+    values: dict[Any, Any] = {K: classes, n: root**2, N: samples, least_size: least, eta: sp.sqrt(largest), r: rank}
+    matrices = {"Y": labels}
     values |= dict(zip((first, rest, mu, up, z), half_integers(rng, 5), strict=True))
 
     def some(*choices: Any) -> Any:
@@ -428,7 +462,22 @@ def sample(rng: random.Random, sizes: Sizes) -> Values:
     half = sp.S.Half
     values[ell] = sp.Rational(rng.choice([501, 700, 1000]), 1000)
     values[c] = 2 * values[ell] * some(sp.Rational(5, 4))
-    values |= {k: rng.randint(0, 3), s: rng.choice([sp.Rational(4, 5), half, sp.Rational(1, 5)])}
+    values[s] = rng.choice([sp.Rational(999, 1000), half, sp.Rational(1, 5)])
+    # logits along the labels, so that the slope at zero is not negative; of a smaller s than the largest, also
+    left, right = orthonormal(rng, classes, rank), orthonormal(rng, samples, rank)
+    if steep:
+        rank, left = 1, sp.Matrix([119, -120]) / 169
+        right, values[r], values[ell] = left, 1, sp.Rational(50001, 100000)
+        values[c] = 2 * values[ell]
+    sizes_of_factors = sp.diag(*[values[s] * rng.choice([1, half, 30]) for _ in range(rank)])
+    power = (sp.S.One if steep else rng.choice([sp.S.One, values[s]])) * sizes_of_factors
+    simplex = sp.eye(classes) - sp.ones(classes, classes) / classes
+    if (power * left.T * simplex * labels * right * power).trace() < 0:
+        left = -left
+    steepest = (power * left.T * simplex * labels * right * power).trace()
+    matrices |= {"U": left, "V": right, "A": sizes_of_factors, "E": power}
+    values |= {xi: (sizes_of_factors**2).trace(), chi: (power**2).trace(), slope: steepest}
+    values[drop] = steepest / samples * (sp.S.One if steep else some(half, sp.S.Zero))
     # a gap that is nearly the largest there is: 99/70 is nearly the root of two
     own_class = rng.choice([0, 0, classes - 1])
     size = counts[own_class]
@@ -437,9 +486,10 @@ def sample(rng: random.Random, sizes: Sizes) -> Values:
     for place in range(start, start + size):
         column[place] = sp.Rational(1, size)
     i, j = sp.eye(classes)[:, own_class], sp.eye(classes)[:, (own_class + 1) % classes]
-    image = (i - j) * values[z] * sp.Rational(70, 99) / sp.sqrt(size) * some(half)
-    matrices |= {"Z": image * column.T * size, "e": column, "i": i, "j": j}
-    values |= {epsilon: sp.Rational(1, size), gap: (i - j).dot(image)}
+    column *= rng.choice([1, 3])
+    image = (i - j) * values[z] * sp.Rational(70, 99) * some(half)
+    matrices |= {"Z": image * (column / column.norm()).T, "e": column, "i": i, "j": j}
+    values |= {epsilon: column.dot(column), gap: (i - j).dot(matrices["Z"] * column)}
     rank, factors = rng.choice([(1, ("4/5", "1/2")), (2, ("149/200", "5/7")), (3, ("73/100", "1/2"))])
     factor, layers = sp.Rational(rng.choice(factors)), rng.choice([2, 4])
     values |= {q: rank, L: layers, rho: 2 * factor**2}
@@ -458,15 +508,15 @@ def sample(rng: random.Random, sizes: Sizes) -> Values:
 def sample_floor(rng: random.Random) -> Values:
     """Balanced classes; a floor that is attained, or nearly so."""
     classes, size = rng.choice([(2, 1), (2, 4), (3, 1)])
-    samples, layers, rank = classes * size, rng.randint(2, 4), rng.randint(1, 2)
+    samples, layers, rank = classes * size, rng.randint(2, 4), rng.choice([1, 2, 5])
     values: dict[Any, Any] = {K: classes, n: size, L: layers, q: rank}
     values[gamma] = {2: sp.S.One, 8: sp.S.Half, 3: sp.Rational(8164, 10000)}[samples]
-    values[s] = sp.Rational(rng.randint(1, 4), 2)
+    values[s] = sp.Rational(rng.choice([1, 2, 3, 12]), 2)
     values[lam] = values[gamma] * values[s] ** (layers - 1)
     left, right = orthonormal(rng, classes, 1), orthonormal(rng, samples, 1)
     gradient = -values[gamma] * left * right.T
     values[theta] = values[gamma] ** 2
-    below = (rank + 1) * (layers + 1) * values[s] ** 2 * rng.choice([sp.Rational(999, 1000), sp.Rational(3, 4)])
+    below = (rank + 1) * (layers + 1) * values[s] ** 2 * rng.choice([sp.Rational(9999, 10000), sp.Rational(3, 4)])
     values[tau] = (below - 1) / (rank * (layers + 1))
     values[total] = below / (layers + 1) * rng.choice([sp.S.One, sp.S.Half])
     matrices = {"u": left, "h": right, "G": gradient}

@@ -28,7 +28,7 @@ from .proof.checker import Range
 from .proof.refuter import counterexample
 from .proof.rules import Attested, Justification, Proving, Refutation, StepFailed
 from .proof.statement import Statement
-from .proof.translation import Translation
+from .proof.translation import Translation, Untranslatable
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,16 @@ class Setting:
 
 @dataclass(frozen=True)
 class Step:
-    """One step: ``name`` for later reference, what it says, because of what, by which rule."""
+    """One step: ``name`` for later reference, what it says, because of what, by which rule.
+
+    ``origin`` is where it is written, ``file:line``, if that is known.
+    """
 
     name: str
     says: Statement
     because: str
     by: Justification
+    origin: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ class Derivation:
                 hypotheses.append({"name": step.name, "statement": statement_json(says)})
             except Refutation as found:
                 return Failure(step.name, str(found), found.witness, time.perf_counter() - started)
-            except (StepFailed, checker.Rejected) as error:  # Rejected: a limit on sizes was met
+            except (StepFailed, Untranslatable, checker.Rejected) as error:  # Rejected: a limit on sizes was met
                 return Failure(step.name, str(error), None, time.perf_counter() - started)
         model = proving.model()
         if model is None:

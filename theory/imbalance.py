@@ -6,7 +6,8 @@ rank superiority (`minimal_rank`) holds with the singular values of X Y and M Y;
 least that of X times nu^(1/2), the largest of M Y at most that of M times eta. (Garrod and Keating 2025, appendix.)
 
 The simplex-encoded labels S Y, S = I - 1 1^T / K, to which minimisers of one layer tend as the decay vanishes, have
-gaps 1, rank K - 1 and singular values from nu^(1/2) on.
+gaps 1, rank K - 1 and singular values from nu^(1/2) on. With the least gap mu and the largest singular value m of M, a
+circle, of rank 2, R is m eta / (mu nu^(1/2)): the circle wins once ((K-1)/2)^(L+1) exceeds R^2, for K >= 4.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from . import depth, minimal_rank
 from .balance import half_integers, rows_of
 from .depth import K, L, eta, least_size
 from .derivation import Derivation, Hypothesis, Setting, Step
+from .minimal_rank import gap, more, mu, p, q, rest, rho, scale, unit
 from .proof.certificate import Values
 from .proof.checker import Range
-from .proof.rules import Conjunction, Gram, Rewrite, Square, Star
-from .proof.statement import AllOf, Equal, PositiveSemidefinite, Statement
+from .proof.rules import Conjunction, Gram, Monotone, Poly, Rewrite, Square, Star
+from .proof.statement import AllOf, Equal, Nonnegative, Positive, PositiveSemidefinite, Statement
 from .statistics import random_matrix
 from .symbols import ones
 
@@ -64,6 +66,7 @@ class Imbalance:
         ]
         if not self.encoded:
             return (*found, *(each for part in self.minima.parts for each in part.hypotheses if each not in found))
+        found.append(Hypothesis("rank", Equal(p, K - 1), "of S"))
         units = {
             "right class": (i, i, 1),
             "different": (j, i, 0),
@@ -81,6 +84,9 @@ class Imbalance:
         gram = sizes.labels * sizes.labels.T
         i, j = self.units
         falls, gaps, decays = minimal_rank.Superiority.statement.parts
+        if self.encoded:
+            gaps = Nonnegative(scale / mu * (mu + more) - scale)
+            decays = Positive((K - 1) * unit - q * unit * rho)
         own: dict[str, Statement] = {
             "singular values of M Y": PositiveSemidefinite(eta**2 * M * M.T - M * gram * M.T),
             "singular values of X Y": PositiveSemidefinite(
@@ -98,22 +104,26 @@ class Imbalance:
 
     def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
         hypotheses = tuple({each.name: each for each in self.hypotheses}.values())
-        return Setting(parameters, hypotheses, self.sample, (sp.MatrixSymbol("E", depth.r, depth.r),))
+        return Setting(parameters, hypotheses, self.sample, depth.ROOTS)
 
     def sample(self, rng: random.Random) -> Values:
-        """As in `depth`, with p > q rho; rho = R^(2/(L+1)) is a square."""
+        """As in `depth`, with p > q rho; rho = R^(2/(L+1)) is a square, or for the encoded labels near (K-1)/2."""
         values: dict[Any, Any] = dict(depth.sample(rng, sizes))
-        low = values[minimal_rank.q]
+        low = values[q]
         root = rng.choice([sp.Rational(1, 2), sp.S.One])
         high = low + 1 if root <= 1 else low + 2
-        symbols = (minimal_rank.D, minimal_rank.scale, minimal_rank.gap, minimal_rank.rest, minimal_rank.unit)
-        values |= dict(zip(symbols, half_integers(rng, 5), strict=True))
-        values |= {minimal_rank.more: rng.randint(0, 2), minimal_rank.less: rng.randint(0, 2), minimal_rank.p: high}
-        values |= {minimal_rank.rho: root**2, minimal_rank.R: root ** (values[L] + 1)}
+        values |= dict(zip((minimal_rank.D, scale, gap, rest, unit), half_integers(rng, 5), strict=True))
+        values |= {more: rng.randint(0, 2), minimal_rank.less: rng.randint(0, 2), p: high}
+        values |= {rho: root**2, minimal_rank.R: root ** (values[L] + 1)}
         classes = values[K]
         values |= {name: random_matrix(rng, classes, classes) for name in "XM"}
         identity = sp.eye(classes)
         if self.encoded:
+            values |= {p: classes - 1, q: rng.randint(1, 3), L: rng.choice([1, 3])}
+            values[rho] = sp.Rational(classes - 1, values[q]) * rng.choice(
+                [sp.Rational(1, 3), sp.Rational(9999, 10000)]
+            )
+            values[minimal_rank.R] = values[rho] ** ((values[L] + 1) // 2)
             found = {name: rows_of(sp.Matrix(identity[:, column])) for column, name in enumerate("ij")}
             values |= found
         return values
@@ -147,8 +157,19 @@ def theorem(case: Imbalance, where: Setting) -> Derivation:
         steps.append(
             Step("singular values of X Y", said["singular values of X Y"], "X (Y Y^T - nu I) X^T.", Gram(below))
         )
-    steps += minimal_rank.superiority(where).steps[:-1]
+    steps += fewer_decays(said, where) if case.encoded else minimal_rank.superiority(where).steps[:-1]
     if not case.encoded:
         steps += [step for part in case.minima.parts for step in part.steps()]
     steps.append(Step("together", case.statement, "The parts.", Conjunction(tuple(said))))
     return Derivation("Classes of several sizes", where, tuple(steps))
+
+
+def fewer_decays(said: Mapping[str, Statement], where: Setting) -> tuple[Step, ...]:
+    """M at the scale t/mu beside S at the scale t: as in `minimal_rank.superiority`."""
+    ranks = (step for step in minimal_rank.superiority(where).steps if step.name in ("powers", "ranks"))
+    return (
+        Step("cross-entropy", said["cross-entropy"], "A larger gap makes the sum smaller.", Monotone()),
+        Step("gaps", said["gaps"], "t / mu times at least mu is at least t.", Poly(())),
+        *ranks,
+        Step("decays", said["decays"], "Multiply by c.", Poly(("ranks", "rank"))),
+    )

@@ -16,7 +16,7 @@ arithmetic: every part of the line has no root, or a monotone function with a ch
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -42,8 +42,14 @@ class Root(NamedTuple):
     square: Fraction
 
 
+class Enclosed(NamedTuple):
+    """A singular value: ``square()`` encloses its square, in the precision in force."""
+
+    square: Callable[[], flint.arb]
+
+
 Gap = Fraction | Chord
-Size = Fraction | Root
+Size = Fraction | Root | Enclosed
 
 
 class Column(NamedTuple):
@@ -172,7 +178,10 @@ def power(value: Size, exponent: Fraction) -> flint.arb:
         >>> float(power(Root(Fraction(4)), Fraction(2))), float(power(Fraction(9), Fraction(1, 2)))
         (4.0, 3.0)
     """
-    return ball(value.square) ** ball(exponent / 2) if isinstance(value, Root) else ball(value) ** ball(exponent)
+    if isinstance(value, Fraction):
+        return ball(value) ** ball(exponent)
+    square = value.square() if isinstance(value, Enclosed) else ball(value.square)
+    return square ** ball(exponent / 2)
 
 
 def gap(value: Gap) -> flint.arb:
@@ -307,7 +316,9 @@ class Scaled:
         """Whether c = R(0) exactly, for L = 1, where rational squares decide: then there is no root."""
         gaps = [(column.share * count, each) for column in self.structure.columns for count, each in column.gaps]
         values = self.structure.values
-        if any(isinstance(each, Chord) for _, each in gaps) or any(isinstance(value, Root) for _, value in values):
+        if any(isinstance(each, Chord) for _, each in gaps) or any(
+            not isinstance(value, Fraction) for _, value in values
+        ):
             return False
         mean = sum((share * each for share, each in gaps if isinstance(each, Fraction)), Fraction(0)) / self.classes
         weights = sum((count * value for count, value in values if isinstance(value, Fraction)), Fraction(0))

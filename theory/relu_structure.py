@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
@@ -50,10 +50,8 @@ total, more = sp.symbols("T w", positive=True)
 c, t = sp.symbols("c t", positive=True)
 f, g, x, u = sp.symbols("f g x u", positive=True)
 eta = sp.Symbol("eta", positive=True)  # n^(1/2)
-phi = f * x / 2
-z = m * f * x / g
-s = eta * u
-chi = s * u
+phi, z, s, chi = sp.symbols("phi z s chi", positive=True)
+SCALES = {phi: f * x / 2, z: m * f * x / g, s: eta * u, chi: s * u}  # what these four stand for
 
 
 # ---- the least decay of neural collapse
@@ -243,9 +241,10 @@ def fewer_decays(covered: Any) -> Exceeds:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Factors and features as above; P^T P = I embeds the classes."""
+    """Factors and features as above; P^T P = I embeds the classes. ``short``: with the letters of `definitions`."""
 
     structure: Structure
+    short: bool = False
 
     @property
     def paired(self) -> sp.MatrixSymbol:
@@ -258,20 +257,27 @@ class Pairs:
         return 2 * self.structure.differences + self.paired * self.paired.T
 
     @property
-    def features(self) -> MatrixExpr:
-        """Of one sample a class."""
-        return phi * self.pattern + chi * self.structure.single
+    def meanings(self) -> dict[sp.MatrixSymbol, MatrixExpr]:
+        """Phi, the features of one sample a class, and the factors: A_L, A between, A_1, and H_1."""
+        F, G, J = self.structure.differences, self.structure.single, self.paired * self.paired.T / (2 * m)
+        P, Y, size = self.structure.embeddings[0], self.structure.labels, self.structure.classes
+        last, between, features = (sp.MatrixSymbol(name, size, size) for name in ("A_L", "A", "Phi"))
+        first, samples = sp.MatrixSymbol("A_1", size, d), sp.MatrixSymbol("H_1", d, Y.shape[1])
+        return {
+            features: phi * self.pattern + chi * G,
+            last: t * F + s * G,
+            between: c * (F + J) + s * G,
+            first: (f * F + g * J + s * G) * P.T,
+            samples: P * (x * F + z * J + u * G) * Y,
+        }
 
     @property
-    def factors(self) -> dict[str, MatrixExpr]:
-        F, G, J = self.structure.differences, self.structure.single, self.paired * self.paired.T / (2 * m)
-        P = self.structure.embeddings[0]
-        return {
-            "last layer": t * F + s * G,
-            "layer": c * (F + J) + s * G,
-            "first layer": (f * F + g * J + s * G) * P.T,
-            "features of the first layer": P * (x * F + z * J + u * G) * self.structure.labels,
-        }
+    def definitions(self) -> dict[Any, Any]:
+        return {**SCALES, **self.meanings}
+
+    def said(self, expression: Any) -> Any:
+        """With its letters, or written out."""
+        return expression if self.short else expression.xreplace(self.meanings).xreplace(SCALES).xreplace(SCALES)
 
     @property
     def hypotheses(self) -> tuple[Hypothesis, ...]:
@@ -297,34 +303,38 @@ class Pairs:
 
     @property
     def conclusions(self) -> dict[str, Statement]:
-        structure, features, factors = self.structure, self.features, self.factors
+        structure = self.structure
+        features, last, between, first, samples = self.meanings
         F, G, Y = structure.differences, structure.single, structure.labels
         k, e = structure.unit("k"), structure.unit("e")
 
+        def equal(left: Any, right: Any) -> Equal:
+            return Equal(self.said(left), self.said(sp.sympify(right)))
+
         def entry(row: MatrixExpr, column: MatrixExpr, value: Any) -> Equal:
-            return Equal(sp.Trace(row.T * features * column), value)
+            return equal(sp.Trace(row.T * features * column), value)
 
         single = delta * s**2
-        first = frobenius_squared(factors["first layer"]) + frobenius_squared(factors["features of the first layer"])
+        norms = frobenius_squared(first) + frobenius_squared(samples)
         pairs = 4 * m * phi * eta
         return {
             "own entry": entry(k, k, 2 * phi),
-            "entry of the partner": entry(structure.unit("p"), k, sp.S.Zero),
+            "entry of the partner": entry(structure.unit("p"), k, 0),
             "entry of another class": entry(structure.unit("j"), k, phi),
-            "entry of the single class": entry(e, k, sp.S.Zero),
-            "entry for the single class": entry(k, e, sp.S.Zero),
+            "entry of the single class": entry(e, k, 0),
+            "entry for the single class": entry(k, e, 0),
             "own entry of the single class": entry(e, e, chi * delta),
-            "first features": Equal(factors["first layer"] * factors["features of the first layer"], features * Y),
-            "next features": Equal(factors["layer"] * features, c * phi * self.pattern + s * chi * G),
-            "logits": Equal(factors["last layer"] * features * Y, (2 * (t * phi) * F + s * chi * G) * Y),
-            "first norms": Equal(first, 2 * (pairs + single) + m * (f - eta * x) ** 2 + (g - eta * z) ** 2),
-            "norm of the layer": Equal(frobenius_squared(factors["layer"]), (m + 1) * c**2 + single),
-            "norm of the last layer": Equal(frobenius_squared(factors["last layer"]), m * t**2 + single),
-            "product of the norms": Equal(
+            "first features": equal(first * samples, features * Y),
+            "next features": equal(between * features, c * phi * self.pattern + s * chi * G),
+            "logits": equal(last * features * Y, (2 * (t * phi) * F + s * chi * G) * Y),
+            "first norms": equal(norms, 2 * (pairs + single) + m * (f - eta * x) ** 2 + (g - eta * z) ** 2),
+            "norm of the layer": equal(frobenius_squared(between), (m + 1) * c**2 + single),
+            "norm of the last layer": equal(frobenius_squared(last), m * t**2 + single),
+            "product of the norms": equal(
                 pairs**2 * ((m + 1) * c**2) ** (L - 2) * (m * t**2),
                 16 * m**3 * (m + 1) ** (L - 2) * n * (t * phi * c ** (L - 2)) ** 2,
             ),
-            "scale of the single class": Equal(s ** (2 * L + 2), n * (s * chi * s ** (L - 2)) ** 2),
+            "scale of the single class": equal(s ** (2 * L + 2), n * (s * chi * s ** (L - 2)) ** 2),
         }
 
     def steps(self) -> tuple[Step, ...]:
@@ -376,7 +386,7 @@ class ReLU:
     @property
     def parts(self) -> dict[str, Statement]:
         better = {name: says for name, says in self.better.conclusions.items() if not name.startswith("loss")}
-        return {**self.collapse.conclusions, **self.pairs.conclusions, **better}
+        return {**self.collapse.conclusions, **replace(self.pairs, short=True).conclusions, **better}
 
     @property
     def statement(self) -> AllOf:
@@ -385,7 +395,8 @@ class ReLU:
     def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
         pairs = self.pairs
         symmetric = (pairs.structure.differences, pairs.structure.single)
-        return Setting(parameters, (*self.collapse.hypotheses, *pairs.hypotheses), sample, symmetric)
+        hypotheses = (*self.collapse.hypotheses, *pairs.hypotheses)
+        return Setting(parameters, hypotheses, sample, symmetric, pairs.definitions)
 
 
 def sample(rng: random.Random) -> Values:
@@ -492,3 +503,36 @@ def fewer(pairs: int, depth: int) -> bool:
         False
     """
     return (2 * pairs - 1) ** (depth + 1) > 16 * pairs**3 * (pairs + 1) ** (depth - 2)
+
+
+# ---- rank two
+def quarter_circle_wins(classes: int, depth: int) -> bool:
+    """Whether K points on a quarter circle have fewer decays than the bound of collapse of a scale with their gaps.
+
+    The features p_i, at K equal angles from 0 to pi/2, have no negative entry, so that ReLU leaves them. The last layer
+    has the rows p_i less their mean, the layers between are I of rank two, and the first two factors are balanced. All
+    gaps are at least 1 - cos(pi / (2 (K-1))) = g, so that cross-entropy is no more than that of collapse at the scale
+    g. The sum of the squared norms is least, (L+1) times a power of their product, where
+
+        (tr (P P^T)^(1/2))^2 2^(L-2) ||P S||_F^2 / g^2 < (K-1)^(L+1).
+
+    In floats: sizes that come close to each other are told by no rounding.
+
+    Examples:
+        >>> [min(d for d in range(2, 99) if quarter_circle_wins(K, d)) for K in (4, 5, 6, 8)]
+        [10, 8, 7, 6]
+        >>> any(quarter_circle_wins(3, d) for d in range(2, 500))
+        False
+    """
+    import math
+
+    step = math.pi / (2 * (classes - 1))
+
+    def sum_of_units(angle: float) -> float:
+        return abs(math.sin(classes * angle / 2) / math.sin(angle / 2))
+
+    spread = sum_of_units(2 * step)
+    nuclear = math.sqrt((classes + spread) / 2) + math.sqrt((classes - spread) / 2)
+    last = classes - sum_of_units(step) ** 2 / classes
+    norms = 2 * math.log(nuclear) + (depth - 2) * math.log(2) + math.log(last) - 2 * math.log(1 - math.cos(step))
+    return norms < (depth + 1) * math.log(classes - 1)

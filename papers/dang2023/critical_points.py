@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...theory import balance
 from ...theory.evaluation import evaluate
+from ...theory.proof.checker import Range
 from ...theory.symbols import integers, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
@@ -23,6 +24,12 @@ VERSION = "2301.00437v5"
 CLASSES = Parameter(balance.K, integers(2), "number of classes")
 SAMPLES = Parameter(balance.N, integers(1), "samples in all", sampled_to=30)
 ENOUGH = balance.N >= balance.K
+
+
+def of_samples(scalars: Mapping[Any, tuple[Range, str]]) -> Domain:
+    """K classes with N samples in all, and further scalars."""
+    return Domain((CLASSES, SAMPLES, *(Parameter(symbol, *each) for symbol, each in scalars.items())), (ENOUGH,))
+
 
 layers = balance.two_layers()
 LAYERS_DOMAIN = Domain(

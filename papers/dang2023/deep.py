@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from ...theory import critical_values, deep_linear, global_minima, scalar_problem, symbols
+from ...theory import critical_values, deep_linear, global_minima, label_spectrum, scalar_problem, symbols
 from ...theory.critical_values import CriticalPoint
 from ...theory.symbols import POSITIVE, integers, reals
 from ..claim import Claim
@@ -24,7 +24,7 @@ MOST_LAYERS = 10_000
 
 
 def evaluated(
-    squares: tuple[Any, ...], samples: int, decays: tuple[Any, ...], digits: int | None, width: int | None = None
+    squares: Any, samples: int, decays: tuple[Any, ...], digits: int | None, width: int | None = None
 ) -> dict[str, Any]:
     """b, x and p, in the order of the squared singular values, and the minimum of f."""
     if digits is not None:
@@ -59,10 +59,25 @@ def predict_deep(values: Mapping[str, Any], digits: int | None) -> dict[str, Any
     return evaluated(values["n"], sum(values["n"]), layer_decays(values), digits)
 
 
+def predict_centred(values: Mapping[str, Any], digits: int | None) -> dict[str, Any]:
+    """sigma^2, x and p of labels with a free bias, descending, the last ones zero, and the minimum of f."""
+    counts, decays = values["n"], layer_decays(values)
+    if len(counts) < 2:
+        raise ValueError("n (class sizes): expected at least two classes")
+    if digits is not None:
+        found = evaluated(lambda bits: label_spectrum.enclosed(counts, bits)[:-1], sum(counts), decays, digits)
+    else:
+        squares = [low if low == high else float(low) for low, high in label_spectrum.enclosed(counts, 64)[:-1]]
+        found = evaluated(squares, sum(counts), decays, None) | {"sigma2": list(map(float, squares))}
+    zero = 0.0 if digits is None else "0"
+    return {**{name: [*found[name], zero] for name in ("sigma2", "x", "p")}, "f_min": found["f_min"]}
+
+
 LENGTHS_PREDICTION = Prediction(
     (CLASS_SIZES, Input("lam_W", POSITIVE, "decay of the classifier"), FEATURE_DECAY), predict_lengths
 )
 DEEP_PREDICTION = Prediction((CLASS_SIZES, WEIGHT_DECAYS, FEATURE_DECAY, LAYERS), predict_deep)
+CENTRED_PREDICTION = Prediction(DEEP_PREDICTION.inputs, predict_centred)
 
 
 # ---- domains

@@ -313,4 +313,5 @@ EXPERIMENT = Experiment(
     summary,
     figure,
     lambda numbers: numbers["number_converged"] > 0,
+    claims=("dang2023/imbalanced-lengths", "dang2023/imbalanced-deep"),
 )

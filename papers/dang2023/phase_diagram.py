@@ -1,17 +1,20 @@
-"""The experiment ``minority-collapse``: which classes are alive at the minimum, over size of the smallest and decay.
+"""Phase diagrams of imbalanced classes: how many directions are alive at the minimum, over sizes and decay.
 
-States are found by minimisation from many starts. What theory says is drawn over them, and compared cell by cell.
+Without bias the directions are the classes: the experiment ``minority-collapse``. With a free bias they are those of
+the centred labels. States are found by minimisation from many starts. What theory says is drawn over them, and compared
+cell by cell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...theory.symbols import POSITIVE, integers
 from ..drawing import COLOURS, STYLE, Style, frame
-from ..experiments import Experiment, Numbers, Progress
-from ..prediction import Input, echo, to_float
+from ..experiments import Cell, Experiment, Numbers, Progress
+from ..prediction import Input, computed, echo, to_float
 from .lengths import require_wide
 
 if TYPE_CHECKING:
@@ -19,10 +22,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_RUNS = 10**6  # starts, of all cells
-NEAR = 0.05  # |b/threshold - 1| of the class nearest to its threshold: closer than a cell is wide
+NEAR = 0.05  # |b/threshold - 1| of the direction nearest to its threshold: closer than a cell is wide
+ZERO = 1e-12  # squared length of a row of W in N lam_H: less is zero
 
 
-def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
+def run(bias: bool, values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
     """For every number of layers: one search for every size of the smallest class, with all decays at once."""
     import numpy as np
 
@@ -33,14 +37,15 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
     for depth in values["M"]:
         columns = []
         for number, size in enumerate(minority):
-            columns.append(_column(values, depth, (*others, size), decays, (1000 * seed + number) % 2**63))
+            columns.append(_column(values, bias, depth, (*others, size), decays, (1000 * seed + number) % 2**63))
             progress(f"M = {depth}, smallest class of {size}")
-        diagrams.append({"M": depth} | _diagram(columns))
+        diagrams.append({"M": depth} | _diagram(columns, len(others) + 1 - bias))
     cells = len(diagrams) * len(minority) * len(decays)
     lost = sum(not each for diagram in diagrams for column in diagram["certain"] for each in column)
     reason = f"{lost} of {cells} cells did not converge; they are marked and not counted"
     return {
         "inputs": echo(values),
+        "bias": bias,
         "converged": lost == 0,
         **({"reason": reason} if lost else {}),
         "minority": minority,
@@ -68,7 +73,7 @@ def _minorities(values: Mapping[str, Any]) -> list[int]:
 
 
 def _column(
-    values: Mapping[str, Any], depth: int, counts: tuple[int, ...], decays: Any, seed: int
+    values: Mapping[str, Any], bias: bool, depth: int, counts: tuple[int, ...], decays: Any, seed: int
 ) -> dict[str, list[Any]]:
     """Over the decays: what is alive at the best point, whether a worse local minimum has more, and the prediction."""
     import torch
@@ -78,13 +83,14 @@ def _column(
     from ...theory import deep_linear, scalar_problem
 
     samples, classes = sum(counts), len(counts)
-    model = DeepLinearUFM(counts, values.get("d", 2 * classes), depth, 1.0)
+    model = DeepLinearUFM(counts, values.get("d", 2 * classes), depth, 1.0, bias=bias)
+    squares = deep_linear.one_hot(counts, bias)
     lam = torch.from_numpy(decays).unsqueeze(-1).expand(-1, depth + 1)
     found = minimisation.global_minimum(model, seed, values["starts"], decays=lam)
     minima = found.value
     more = minima.converged & (minima.ranks > minima.spectrum.rank) & (minima.losses > found.stats.loss)
     rows = minima.best.product.square().sum(dim=-1) / (samples * lam[:, -1:])
-    predicted = [deep_linear.minimum(counts, samples, [decay] * (depth + 1)) for decay in decays.tolist()]
+    predicted = [deep_linear.minimum(squares, samples, [decay] * (depth + 1)) for decay in decays.tolist()]
     edge, fold = scalar_problem.threshold(depth), scalar_problem.fold(depth)
     return {
         "certain": minima.certain.tolist(),
@@ -92,7 +98,8 @@ def _column(
         "hits": minima.hits.tolist(),
         "loss": found.stats.loss.tolist(),
         "alive": minima.spectrum.rank.tolist(),
-        "minority_alive": (rows[:, -1] > 1e-12).tolist(),
+        "minority_alive": (rows[:, -1] > ZERO).tolist(),
+        "zero_rows": (rows <= ZERO).sum(dim=-1).tolist(),
         "worse_with_more": more.any(dim=0).tolist(),
         "predicted_alive": [int((each.p > 0).sum()) for each in predicted],
         "predicted_loss": [each.f_min for each in predicted],
@@ -102,13 +109,19 @@ def _column(
     }
 
 
-def _diagram(columns: Sequence[Mapping[str, list[Any]]]) -> dict[str, Any]:
-    """The columns together, each name a list of them, and how they compare where the search converged."""
+def _diagram(columns: Sequence[Mapping[str, list[Any]]], most: int) -> dict[str, Any]:
+    """The columns together, each name a list of them, and how they compare where the search converged.
+
+    ``dead``: some of ``most`` directions are dead, and not all.
+    """
     found = {name: [column[name] for column in columns] for name in columns[0]}
     cells = [dict(zip(column, row, strict=True)) for column in columns for row in zip(*column.values(), strict=True)]
     cells = [cell for cell in cells if cell["certain"]]
     different = [cell for cell in cells if cell["alive"] != cell["predicted_alive"]]
+    dead = [cell for cell in cells if 0 < cell["alive"] < most]
     return found | {
+        "dead": len(dead),
+        "dead_without_zero_rows": sum(cell["zero_rows"] == 0 for cell in dead),
         "converged": len(cells),
         "different": len(different),
         "different_away_from_thresholds": sum(cell["nearest_threshold"] > NEAR for cell in different),
@@ -123,7 +136,8 @@ def _diagram(columns: Sequence[Mapping[str, list[Any]]]) -> dict[str, Any]:
 def summary(numbers: Numbers) -> list[str]:
     """What the run found, in a few lines."""
     inputs = numbers["inputs"]
-    head = f"minority collapse: classes of {', '.join(map(str, inputs['n']))} and one of {numbers['minority'][0]}"
+    what, sizes = "directions" if numbers["bias"] else "minority collapse", ", ".join(map(str, inputs["n"]))
+    head = f"{what}: classes of {sizes} and one of {numbers['minority'][0]}"
     lines = [
         f"{head} to {numbers['minority'][-1]}; {numbers['cells']} cells",
         " M  converged  as predicted  loss / predicted - 1   band  seen  seen outside",
@@ -135,7 +149,12 @@ def summary(numbers: Numbers) -> list[str]:
             f"{each['M']:>2}  {each['converged']:>9}  {each['converged'] - each['different']:>12}  {losses:<20}  "
             f"{each['band']:>5}  {each['band_seen']:>4}  {each['seen_outside_band']:>12}"
         )
-    return [*lines, "band: b_k between threshold and fold for some class; seen: a worse local minimum with more alive"]
+    of = "direction" if numbers["bias"] else "class"
+    lines.append(f"band: b between threshold and fold for some {of}; seen: a worse local minimum with more alive")
+    if numbers["bias"]:
+        dead, whole = (sum(each[name] for each in numbers["diagrams"]) for name in ("dead", "dead_without_zero_rows"))
+        lines.append(f"a direction is dead, and not all, in {dead} cells; no row of W is zero in {whole} of these")
+    return lines
 
 
 # ------------------------------------------------------------------------------------------------------ the figure
@@ -205,13 +224,14 @@ def _draw(panel: Axes, numbers: Numbers, diagram: Mapping[str, Any]) -> None:
     certain = np.array(diagram["certain"]).T
     alive = np.ma.masked_where(~certain, np.array(diagram["alive"]).T)
     x, y = _edges(share.tolist()), _edges(decays.tolist())
-    panel.pcolormesh(x, y, alive, cmap=_shades(len(others) + 1), vmin=-0.5, vmax=len(others) + 1.5, rasterized=True)
+    most = len(others) + 1 - numbers["bias"]
+    panel.pcolormesh(x, y, alive, cmap=_shades(most), vmin=-0.5, vmax=most + 0.5, rasterized=True)
     for style, where in ((DOT, np.array(diagram["worse_with_more"]).T & certain), (LOST, ~certain)):
         rows, columns = np.nonzero(where)
         panel.plot(share[columns], decays[rows], **style)
-    fine = np.geomspace(minority[0] * 0.8, minority[-1] * 1.2, 200)
+    fine, curves = _curves(numbers)
     depth, samples = diagram["M"], fine + sum(others)
-    for sizes in (fine, *(np.full_like(fine, size) for size in sorted(set(others)))):
+    for sizes in curves:
         threshold = deep_linear.equal_decay(scalar_problem.threshold(depth), sizes, samples, depth)
         panel.plot(fine / samples, threshold, **THRESHOLD)
         if depth > 1:
@@ -226,17 +246,35 @@ def _draw(panel: Axes, numbers: Numbers, diagram: Mapping[str, Any]) -> None:
     panel.set_title(f"$M = {depth}$")
 
 
+def _curves(numbers: Numbers) -> tuple[Any, list[Any]]:
+    """Sizes of the smallest class, and over them the squared singular values of the labels."""
+    import numpy as np
+
+    from ...theory import deep_linear
+
+    others, ends = numbers["inputs"]["n"], numbers["minority"]
+    if not numbers["bias"]:
+        fine = np.geomspace(ends[0] * 0.8, ends[-1] * 1.2, 200)
+        return fine, [fine, *(np.full_like(fine, size) for size in sorted(set(others)))]
+    whole = sorted({int(size) for size in np.rint(np.geomspace(ends[0], ends[-1], 200))})
+    squares = np.array([deep_linear.one_hot((*others, size), bias=True)[:-1] for size in whole])
+    return np.array(whole, np.float64), list(squares.T)
+
+
 def _legend(drawn: Figure, numbers: Numbers, height: float) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    classes = len(numbers["inputs"]["n"]) + 1
-    shades, states = _shades(classes), sorted({a for d in numbers["diagrams"] for c in d["alive"] for a in c})
+    shades, states = (
+        _shades(len(numbers["inputs"]["n"]) + 1 - numbers["bias"]),
+        sorted({a for d in numbers["diagrams"] for c in d["alive"] for a in c}),
+    )
     handles: list[Any] = [
         Patch(facecolor=shades(count), edgecolor="0.6", linewidth=0.4, label=f"{count} alive")
         for count in reversed(states)
     ]
-    handles.append(Line2D([], [], label=r"predicted threshold, $b_k = \beta_M$", **THRESHOLD))
+    index = "i" if numbers["bias"] else "k"
+    handles.append(Line2D([], [], label=rf"predicted threshold, $b_{index} = \beta_M$", **THRESHOLD))
     handles.append(Line2D([], [], label="predicted end of local minima (fold)", **FOLD))
     handles.append(Line2D([], [], label="worse local minimum found, more alive", **(DOT | {"markersize": 5})))
     if not numbers["converged"]:
@@ -251,23 +289,109 @@ def _legend(drawn: Figure, numbers: Numbers, height: float) -> None:
     )
 
 
-EXPERIMENT = Experiment(
-    "minority-collapse",
-    "Which classes of dang2023 are alive at the minimum, over size and decay, beside the predicted thresholds",
+# ------------------------------------------------------------------------------------------------------ one cell
+
+CLAIM = "dang2023/imbalanced-deep"
+
+
+def _decays_at(b: float, depth: int, others: Sequence[int], smallest: Any) -> list[Any]:
+    """The decays at which the smallest class, of these sizes, and each other one has the slope b."""
+    import numpy as np
+
+    from ...theory import deep_linear
+
+    sizes = (smallest, *(np.full_like(smallest, size) for size in sorted(set(others))))
+    return [deep_linear.equal_decay(b, each, smallest + sum(others), depth) for each in sizes]
+
+
+def setting(values: Mapping[str, Any]) -> dict[str, Any]:
+    """One cell: the classes in their order, the smallest last."""
+    if values["n_min"] > min(values["n"]):
+        raise ValueError(f"n_min: expected at most the least of the other classes, {min(values['n'])}")
+    counts = (*values["n"], values["n_min"])
+    width = values.get("d", 2 * len(counts))
+    require_wide(width, len(counts))
+    return {
+        "class_counts": counts,
+        "widths": width,
+        "depth": values["M"],
+        "decays": (to_float("lam", values["lam"]),) * (values["M"] + 1),
+        "starts": values["starts"],
+    }
+
+
+def predict(values: Mapping[str, Any]) -> dict[str, Any]:
+    """How many classes are alive at the minimum, its loss, and the squared rows of W."""
+    decay, counts = values["lam"], (*values["n"], values["n_min"])
+    found = computed(CLAIM, {"n": counts, "lam_W": (decay,) * values["M"], "lam_H": decay})
+    return {"alive": sum(p > 0 for p in found["p"]), "loss": found["f_min"], "p": found["p"]}
+
+
+def curves(x: str, y: str, values: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The thresholds at which a class collapses, over its size and the decay."""
+    import numpy as np
+
+    from ...theory import scalar_problem
+
+    if {x, y} != {"n_min", "lam"} or not {"M", "n"} <= set(values):
+        return []
+    fine = np.geomspace(1.0, min(values["n"]), 300)
+    found = _decays_at(scalar_problem.threshold(values["M"]), values["M"], values["n"], fine)
+    label = r"theory: a class collapses, $b_k = \beta_M$"
+    return [(label, fine, each) if x == "n_min" else (label, each, fine) for each in found]
+
+
+CELL = Cell(
     (
-        Input("M", integers(1), "numbers of layers", many=True, default="1,2,3,6"),
+        Input("M", integers(1), "number of layers", default=2),
         Input("n", integers(1), "sizes of the other classes", many=True, default="300,300,300"),
-        Input("n_min", integers(1), "least size of the smallest class", default=3),
-        Input("lam_low", POSITIVE, "least decay", default="3e-4"),
-        Input("lam_high", POSITIVE, "largest decay", default="5e-2"),
-        Input("columns", integers(1), "sizes of the smallest class", default=16),
-        Input("rows", integers(2), "decays", default=24),
+        Input("n_min", integers(1), "size of the smallest class", default=30),
+        Input("lam", POSITIVE, "decay of all layers and features", default="5e-3"),
         Input("d", integers(1), "width of all layers, 2K by default", optional=True),
         Input("starts", integers(1), "starts of each search", default=24),
     ),
-    lambda values: len(values["M"]) * len(_minorities(values)),
-    run,
-    summary,
-    figure,
-    lambda numbers: any(diagram["converged"] for diagram in numbers["diagrams"]),
+    "minima",
+    setting,
+    predict,
+    (CLAIM,),
+    curves,
+)
+
+
+def experiment(
+    name: str, paper: str, bias: bool, sizes: str, claims: tuple[str, ...], cell: Cell | None = None
+) -> Experiment:
+    """The diagram without bias or with one; ``sizes`` are by default those of the other classes."""
+    return Experiment(
+        name,
+        f"Which {'directions' if bias else 'classes'} of {paper} are alive at the minimum, over size and decay, beside "
+        "the predicted thresholds",
+        (
+            Input("M", integers(1), "numbers of layers", many=True, default="1,2,3,6"),
+            Input("n", integers(1), "sizes of the other classes", many=True, default=sizes),
+            Input("n_min", integers(1), "least size of the smallest class", default=3),
+            Input("lam_low", POSITIVE, "least decay", default="3e-4"),
+            Input("lam_high", POSITIVE, "largest decay", default="5e-2"),
+            Input("columns", integers(1), "sizes of the smallest class", default=16),
+            Input("rows", integers(2), "decays", default=24),
+            Input("d", integers(1), "width of all layers, 2K by default", optional=True),
+            Input("starts", integers(1), "starts of each search", default=24),
+        ),
+        lambda values: len(values["M"]) * len(_minorities(values)),
+        partial(run, bias),
+        summary,
+        figure,
+        lambda numbers: any(diagram["converged"] for diagram in numbers["diagrams"]),
+        claims=claims,
+        cell=cell,
+    )
+
+
+EXPERIMENT = experiment(
+    "minority-collapse",
+    "dang2023",
+    bias=False,
+    sizes="300,300,300",
+    claims=("dang2023/minority-collapse", "dang2023/imbalanced-deep"),
+    cell=CELL,
 )

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...theory.symbols import POSITIVE, integers, reals
 from ..drawing import ASYMPTOTE, LINE, STYLE, Style, colours, frame, key
-from ..experiments import Experiment, Numbers, Progress
-from ..prediction import Input, echo, to_float
+from ..experiments import Cell, Experiment, Numbers, Progress
+from ..prediction import Input, computed, echo, to_float
 from .critical_points import GRAMS, grams
 from .lengths import require_wide
 
@@ -33,14 +33,7 @@ LARGEST = 10**7  # entries of the features
 
 def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
     """For every number of layers: the descent, the critical point that it tends to, and a search for a lower one."""
-    counts = values["n"]
-    if len(counts) < 2:
-        raise ValueError("n: expected at least two classes")
-    if max(counts) < 2:
-        raise ValueError("n: expected a class of at least two samples, which NC1 needs")
-    require_wide(values["d"], len(counts))
-    if sum(counts) * values["d"] > LARGEST:
-        raise ValueError(f"expected N d <= {LARGEST} entries of the features, got {sum(counts) * values['d']}")
+    _check(values)
     runs = [_followed(values, depth, seed, progress) for depth in values["M"]]
     reasons = [f"M = {each['M']}: {each['reason']}" for each in runs if "reason" in each]
     return {
@@ -49,6 +42,17 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
         **({"reason": "; ".join(reasons)} if reasons else {}),
         "runs": runs,
     }
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    counts = values["n"]
+    if len(counts) < 2:
+        raise ValueError("n: expected at least two classes")
+    if max(counts) < 2:
+        raise ValueError("n: expected a class of at least two samples, which NC1 needs")
+    require_wide(values["d"], len(counts))
+    if sum(counts) * values["d"] > LARGEST:
+        raise ValueError(f"expected N d <= {LARGEST} entries of the features, got {sum(counts) * values['d']}")
 
 
 def _followed(values: Mapping[str, Any], depth: int, seed: int, progress: Progress) -> dict[str, Any]:
@@ -249,21 +253,54 @@ def _draw(panel: Axes, numbers: Numbers, name: str) -> None:
     key(panel, *entries, columns=3)
 
 
+# ------------------------------------------------------------------------------------------------------ one cell
+
+CLAIM = "dang2023/imbalanced-deep"
+DESCENT = (
+    Input("n", integers(1), "class sizes", many=True, default="200,100,50,50"),
+    Input("d", integers(1), "width of the layers and the features", default=64),
+    Input("lam", POSITIVE, "decay of all layers and features", default="5e-4"),
+    Input("rate", POSITIVE, "learning rate", default="0.1"),
+    Input("momentum", reals(0), "momentum", default="0.9"),
+    Input("iterations", integers(1), "iterations of gradient descent", default=30000),
+    Input("scale", reals(0), "standard deviation of the start", default="0.1"),
+)
+
+
+def setting(values: Mapping[str, Any]) -> dict[str, Any]:
+    """One descent, from a start of its own seed."""
+    _check(values)
+    numbers = {name: to_float(name, values[name]) for name in ("rate", "momentum", "scale")}
+    decays = (to_float("lam", values["lam"]),) * (values["M"] + 1)
+    shapes = {"class_counts": values["n"], "widths": values["d"], "depth": values["M"]}
+    return shapes | numbers | {"decays": decays, "iterations": values["iterations"]}
+
+
+def predict(values: Mapping[str, Any]) -> dict[str, Any]:
+    """How many classes are alive at the minimum, its loss, and the squared rows of W."""
+    found = computed(CLAIM, {"n": values["n"], "lam_W": (values["lam"],) * values["M"], "lam_H": values["lam"]})
+    return {"alive": sum(p > 0 for p in found["p"]), "loss": found["f_min"], "p": found["p"]}
+
+
+CELL = Cell(
+    (Input("M", integers(1), "number of layers", default=1), *DESCENT),
+    "descents",
+    setting,
+    predict,
+    (CLAIM,),
+)
+
 EXPERIMENT = Experiment(
     "dang2023-synthetic",
     "The synthetic experiment of dang2023: collapse along gradient descent, beside the predicted matrices",
     (
         Input("M", integers(1), "numbers of layers", many=True, default="1,3,6"),
-        Input("n", integers(1), "class sizes", many=True, default="200,100,50,50"),
-        Input("d", integers(1), "width of the layers and the features", default=64),
-        Input("lam", POSITIVE, "decay of all layers and features", default="5e-4"),
-        Input("rate", POSITIVE, "learning rate", default="0.1"),
-        Input("momentum", reals(0), "momentum", default="0.9"),
-        Input("iterations", integers(1), "iterations of gradient descent", default=30000),
-        Input("scale", reals(0), "standard deviation of the start", default="0.1"),
+        *DESCENT,
     ),
     lambda values: 3 * len(values["M"]),
     run,
     summary,
     figure,
+    claims=("dang2023/imbalanced-lengths", "dang2023/imbalanced-deep"),
+    cell=CELL,
 )

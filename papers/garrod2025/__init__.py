@@ -13,17 +13,20 @@ BIBTEX = r"""@inproceedings{garrod2025,
 }
 """
 
+_FOUND = {
+    claim.slug: claim
+    for part in (alignment, losses, low_rank, landscape, depth, relu, imbalance)
+    for claim in part.CLAIMS
+}
+_ORDER = (  # of the paper; a module has what one theory proves
+    ("alignment", "schatten", "dnc-properties", "dnc-loss", "paired-loss", "dnc-suboptimal", "rank-superiority"),
+    ("minimal-rank", "global-rank-decay", "dnc-scale", "dnc-psd", "rho-identity", "solution-dimension"),
+    ("paired-scale", "flatness-ratio", "relu-suboptimal", "imbalanced-rank", "imbalanced-dnc"),
+)
+
 PAPER = Paper(
     "garrod2025",
     "The Persistence of Neural Collapse Despite Low-Rank Bias",
     BIBTEX,
-    (
-        *alignment.CLAIMS,
-        *losses.CLAIMS,
-        *low_rank.CLAIMS,
-        *landscape.CLAIMS,
-        *depth.CLAIMS,
-        *relu.CLAIMS,
-        *imbalance.CLAIMS,
-    ),
+    tuple(_FOUND.pop(slug) for line in _ORDER for slug in line) + tuple(_FOUND.values()),
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from ...theory import depth, one_layer_collapse
+from ...theory import depth, logit_scale, one_layer_collapse
 from ...theory.symbols import integers, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
@@ -15,6 +15,7 @@ from ..evidence import Comparison, Kind, Verdict
 from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, Prediction, Values, echo
 from .alignment import POSITIVE, SCHATTEN, SIZE, VERSION, model_of
+from .losses import numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +28,6 @@ SHARED = (
 COMMON = (
     Parameter(depth.q, integers(1), "rank of M"),
     Parameter(depth.r, integers(1), "rank of Z"),
-    Parameter(depth.k, integers(0), "L - 1, in the first part"),
     *(
         Parameter(symbol, POSITIVE, says)
         for symbol, says in (
@@ -35,6 +35,8 @@ COMMON = (
             (depth.c, "lam (L+1)"),
             (depth.ell, "log K"),
             (depth.s, "singular value of every factor"),
+            (depth.xi, "sum of s^2 over the singular values of every factor"),
+            (depth.chi, "sum of the singular values of Z"),
             (depth.z, "largest singular value of Z"),
             (depth.epsilon, "one over the size of the class of a gap"),
             (depth.mu, "least gap of M"),
@@ -50,6 +52,8 @@ COMMON = (
     *(
         Parameter(symbol, NONNEGATIVE, says)
         for symbol, says in (
+            (depth.drop, "by how much the cross-entropy of Z is below log K"),
+            (depth.slope, "minus N times its slope at zero, along Z"),
             (depth.gap, "a gap of Z"),
             (depth.own, "cross-entropy of Z"),
             (depth.other, "cross-entropy of M; a gap"),
@@ -102,12 +106,6 @@ def circle_constants(classes: int) -> tuple[float, float]:
     return 1 - math.cos(2 * math.pi / classes), classes / 2
 
 
-def bound_on_third(classes: int, layers: int) -> float:
-    """kappa^((L+1)/2) (2/3)^((L+1)/2): of sigma_3 / sigma_1 at a minimum, balanced classes, M a circle."""
-    gap, largest = circle_constants(classes)
-    return float(2**0.5 * largest / gap * (2 / 3) ** ((layers + 1) / 2))
-
-
 def simulate_depth(values: Mapping[str, Any], seed: int) -> Comparison:
     """Random factors are no better than zero in the first regime; a frame Z, all of whose values are equal, than M."""
     import math
@@ -152,30 +150,72 @@ def simulate_floor(values: Mapping[str, Any], seed: int) -> Comparison:
 
 
 # ---- prediction
-def exact_bound(classes: int, layers: int, per_class: int, decay: Fraction) -> tuple[float, float]:
-    """Logarithms of both sides of the condition: the bound of three singular values, and the floor."""
-    import math
-
-    gap, largest = circle_constants(classes)
-    scale = math.log(2 * (classes - 1) / float(decay)) / gap
-    tau = (max(scale, 0.0) * largest * per_class**0.5) ** (2 / (layers + 1))
-    above = (layers - 1) * math.log((2 * tau + 1 / (layers + 1)) / 3)
-    return above, math.log(float(decay) ** 2 * classes * per_class / 2)
-
-
 def predict_depth(values: Values, digits: int | None) -> dict[str, Any]:
-    import math
-
-    classes, layers, decay = values["K"], values["L"], values["lam"]
+    """Bounds for K points on a circle as M; both decisions by certified comparison."""
+    classes, layers, decay = values["K"], values["L"], Fraction(values["lam"])
     if classes < 3:
         raise ValueError("K (number of classes): expected at least 3, of which the least rank is 2")
-    above, below = exact_bound(classes, layers, values["n"], decay)
+    base = decay**2 * classes * values["n"] / 2
+
+    def third(bits: int) -> Any:
+        """kappa^((L+1)/2) (2/3)^((L+1)/2), or 1."""
+        gap = logit_scale.gap(logit_scale.Chord(Fraction(1, classes)))
+        ratio = logit_scale.ball(Fraction(classes, 2)) / gap
+        found = ratio * (2 * logit_scale.ball(Fraction(2, 3)) ** (layers + 1)).sqrt()
+        return Fraction(1) if found > 1 else found
+
+    def floor(bits: int) -> Any:
+        return power(base, Fraction(layers + 1, 2 * (layers - 1))) if layers > 1 else Fraction(0)
+
+    def weak(bits: int) -> Any:
+        """Positive if the bound of three singular values is below the floor."""
+        gap = logit_scale.gap(logit_scale.Chord(Fraction(1, classes)))
+        scale = logit_scale.ball(2 * (classes - 1) / decay).log() / gap
+        if not scale > 0:
+            scale = logit_scale.ball(Fraction(0))
+        size = scale * logit_scale.ball(Fraction(classes**2 * values["n"], 4)).sqrt()
+        tau = size ** logit_scale.ball(Fraction(2, layers + 1)) if size > 0 else size
+        bound = (2 * tau + logit_scale.ball(Fraction(1, layers + 1))) / 3
+        return logit_scale.ball(base).log() - (layers - 1) * bound.log()
+
     return {
-        "only_zero": float(decay) * (layers + 1) >= 2 * math.log(classes),
-        "third_over_first": min(1.0, bound_on_third(classes, layers)),
-        "floor": math.exp(below * (layers + 1) / (2 * (layers - 1))) if layers > 1 else 0.0,
-        "rank_at_most_2": layers > 1 and above < below,
+        "only_zero": positive(
+            lambda bits: logit_scale.ball(decay * (layers + 1)) - 2 * logit_scale.ball(Fraction(classes)).log()
+        ),
+        **numbers({"third_over_first": third, "floor": floor}, digits),
+        "rank_at_most_2": layers > 1 and positive(weak),
     }
+
+
+def positive(value: Callable[[int], Any]) -> bool:
+    """Whether a number that is not zero is positive, by enclosures in more and more bits."""
+    import flint
+
+    bits = 64
+    while True:
+        with flint.ctx.workprec(bits):
+            found = value(bits)
+        if found > 0 or found < 0:
+            return bool(found > 0)
+        bits *= 2
+
+
+def power(base: Fraction, exponent: Fraction) -> Any:
+    """A power of a positive fraction: exact if it is rational, which correct rounding needs to know, else a ball.
+
+    Examples:
+        >>> power(Fraction(4, 9), Fraction(3, 2))
+        Fraction(8, 27)
+        >>> round(float(power(Fraction(2), Fraction(1, 2))), 6)
+        1.414214
+    """
+    from sympy import integer_nthroot
+
+    raised = base**exponent.numerator
+    roots = [integer_nthroot(each, exponent.denominator) for each in (raised.numerator, raised.denominator)]
+    if all(whole for _, whole in roots):
+        return Fraction(int(roots[0][0]), int(roots[1][0]))
+    return logit_scale.ball(base) ** logit_scale.ball(exponent)
 
 
 INPUTS = (
@@ -199,8 +239,8 @@ CLAIMS = (
         version=VERSION,
         locator="Theorem 3",
         notes="(i) If lam (L+1) >= 2 log K, zero is the only minimum: the singular values do not just go to "
-        "zero. Each s > 0 adds s^2 (b - 2 eta s^(L-1) / N) / 2 > 0 to a bound of f(Z) - f(0) from below, "
-        "and s <= 1 as the decay alone must not exceed log K. (ii) M at the scale of equal gaps has no "
+        "zero. A Z that is not zero has the decay b xi / 2, more than its cross-entropy falls: f(Z) > f(0). If one "
+        "s exceeds one, its decay alone exceeds f(0) = log K. (ii) M at the scale of equal gaps has no "
         "more cross-entropy, so that a minimum Z has sum_i s_i^2 <= q kappa s_1^2, and its (q+1)-th "
         "singular value is at most R (q/(q+1))^((L+1)/2) times the first, R^2 = kappa^(L+1) = 2 m^2 / "
         "(mu^2 n): at every L and lam, with q = 2 from K = 3 on. It is below the paper's "
@@ -347,4 +387,5 @@ EXPERIMENT = Experiment(
     summary,
     figure,
     lambda numbers: any(row["certain"] and row["regime"] == "weak" for row in numbers["rows"]),
+    claims=("garrod2025/global-rank-decay",),
 )

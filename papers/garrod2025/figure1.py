@@ -216,4 +216,5 @@ EXPERIMENT = Experiment(
     run,
     summary,
     figure,
+    claims=("garrod2025/dnc-suboptimal",),
 )

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...theory.symbols import integers, reals
 from ..drawing import COLOURS, STYLE, scientific
-from ..experiments import Experiment, Numbers, Progress
-from ..prediction import Input, Values, echo, to_float
+from ..experiments import Cell, Experiment, Numbers, Progress
+from ..prediction import Input, Values, computed, echo, to_float
 from . import descents
 
 if TYPE_CHECKING:
@@ -188,6 +188,49 @@ def _legend(drawn: Figure, numbers: Numbers) -> None:
 
 
 POSITIVE = reals(0, open=True)
+# ---- one run
+CLAIM = "garrod2025/dnc-loss"
+
+
+def setting(values: Values) -> dict[str, Any]:
+    """One run of gradient descent, from a start of its own seed."""
+    descents.check_entries((values["d"],), (values["L"],), values["K"], values["n"], 1)
+    width, numbers = values["d"], {name: to_float(name, values[name]) for name in ("lam", "rate", "scale", "power")}
+    return {
+        "class_counts": (values["n"],) * values["K"],
+        "widths": width,
+        "depth": values["L"],
+        "decays": (numbers["lam"],) * (values["L"] + 1),
+        "rate": numbers["rate"],
+        "scale": descents.start_deviation(numbers["scale"], numbers["power"], width),
+        "iterations": values["iterations"],
+    }
+
+
+def predict(values: Values) -> dict[str, Any]:
+    """The least loss of neural collapse, at its best scale."""
+    found = computed(CLAIM, {name: values[name] for name in ("K", "L", "n", "lam")})
+    return {"dnc_loss": found["loss"]}
+
+
+CELL = Cell(
+    (
+        Input("K", integers(3), "number of classes", default=6),
+        Input("n", integers(1), "samples per class", default=2),
+        Input("L", integers(1), "number of weight matrices", default=2),
+        Input("d", integers(1), "width", default=18),
+        Input("lam", POSITIVE, "decay of every factor", default="1/256"),
+        Input("rate", POSITIVE, "learning rate", default="1/2"),
+        Input("scale", POSITIVE, "standard deviation of the entries at the start", default="0.2"),
+        Input("power", reals(0), "power of the width that divides it", default=0),
+        Input("iterations", integers(1), "most iterations of a run", default=300_000),
+    ),
+    "critical_points",
+    setting,
+    predict,
+    (CLAIM,),
+)
+
 EXPERIMENT = Experiment(
     "garrod2025-figure2",
     "How often gradient descent ends at DNC, over the width and over the decay (garrod2025, figure 2)",
@@ -210,4 +253,5 @@ EXPERIMENT = Experiment(
     summary,
     figure,
     lambda numbers: any(cell["interval"] for cell in numbers["by_width"] + numbers["by_decay"]),
+    cell=CELL,
 )

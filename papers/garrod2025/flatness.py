@@ -234,4 +234,5 @@ EXPERIMENT = Experiment(
     run,
     summary,
     figure,
+    claims=("garrod2025/flatness-ratio",),
 )

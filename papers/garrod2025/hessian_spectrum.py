@@ -312,4 +312,5 @@ EXPERIMENT = Experiment(
     run,
     summary,
     figure,
+    claims=("garrod2025/dnc-psd", "tightframe/dnc-spectrum"),
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from ...theory import depth, imbalance, one_layer_collapse
-from ...theory.symbols import integers
+from ...theory import depth, encoded_labels, imbalance, logit_scale, minimal_rank, one_layer_collapse
+from ...theory.symbols import integers, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
 from ..drawing import CIRCLE, STYLE, Style, colours, frame, key, scientific
@@ -16,7 +17,7 @@ from ..experiments import Experiment, Numbers, Progress
 from ..prediction import Input, Prediction, Values, echo, to_float
 from .alignment import POSITIVE, SCHATTEN, VERSION
 from .depth import COMMON, SHARED, circle_constants
-from .losses import simplex_logits
+from .losses import numbers, simplex_logits
 from .low_rank import SUPERIORITY_DOMAIN
 
 if TYPE_CHECKING:
@@ -40,8 +41,26 @@ RANK_DOMAIN = Domain(_parameters(*SHARED, *SIZES, *COMMON), SUPERIORITY_DOMAIN.c
 rank_setting = ranks.setting(RANK_DOMAIN.ranges)
 encoded = imbalance.Imbalance(encoded=True)
 ENCODED_DOMAIN = Domain(
-    _parameters(*SHARED, *SIZES, Parameter(depth.eta, POSITIVE, "root of the largest class size")),
-    SUPERIORITY_DOMAIN.conditions,
+    (
+        *SHARED,
+        *SIZES,
+        Parameter(minimal_rank.p, integers(1), "rank of the simplex-encoded labels, K - 1"),
+        Parameter(minimal_rank.q, integers(1), "rank of M, 2 for a circle"),
+        *(
+            Parameter(symbol, POSITIVE, says)
+            for symbol, says in (
+                (depth.eta, "root of the largest class size"),
+                (minimal_rank.mu, "least gap of M"),
+                (minimal_rank.R, "m eta / (mu nu^(1/2)), m the largest singular value of M"),
+                (minimal_rank.rho, "R^(2/(L+1))"),
+                (minimal_rank.scale, "scale of the simplex-encoded labels"),
+                (minimal_rank.gap, "a gap"),
+                (minimal_rank.rest, "the other terms of a softmax, over that of the right class"),
+                (minimal_rank.unit, "(t nu^(1/2))^(2/(L+1))"),
+            )
+        ),
+        Parameter(minimal_rank.more, reals(0), "by how much a gap of M exceeds mu"),
+    )
 )
 encoded_setting = encoded.setting(ENCODED_DOMAIN.ranges)
 # The solution of the max-margin problem, and that minimisers tend to it: Thrampoulidis et al. 2022, theorems 1 and 2.
@@ -74,13 +93,6 @@ def circle_logits(classes: int) -> Tensor:
     return torch.cos(angles[:, None] - angles)
 
 
-def least_depth(classes: int, ratio: float) -> int:
-    """The least L with ((K-1)/2)^(L+1) > (m/mu)^2 times the ratio of sizes, of a circle; K >= 4."""
-    gap, largest = circle_constants(classes)
-    need = 2 * math.log(largest / gap) + math.log(ratio)
-    return max(1, math.floor(need / math.log((classes - 1) / 2) - 1) + 1)
-
-
 def simulate_ranks(values: Mapping[str, Any], seed: int) -> Comparison:
     """Random logits of rank three or more beside a circle with gaps no less, deep enough, for random class sizes."""
     import random
@@ -108,7 +120,7 @@ def simulate_encoded(values: Mapping[str, Any], seed: int) -> Comparison:
     """Simplex-encoded labels beside a circle with the same gaps, under STEP imbalance, from the least depth on."""
     classes, ratio = 4 + seed % 4, 1 + values["nu"] * (seed % 5)
     sizes = step_sizes(classes, ratio, 1 + seed % (classes - 1))
-    layers = least_depth(classes, ratio) + values["L"] - 1
+    layers = encoded_labels.wins_from(classes, Fraction(ratio)) + values["L"] - 1
     model = model_of_sizes(sizes, layers, 0.02 / (1 + values["mu"]) / (layers + 1))
     scale = min(values["t"], 10.0)
     other = circle_logits(classes) * (scale / circle_constants(classes)[0])
@@ -117,9 +129,47 @@ def simulate_encoded(values: Mapping[str, Any], seed: int) -> Comparison:
 
 # ---- prediction
 def predict_depth(values: Values, digits: int | None) -> dict[str, Any]:
-    if values["K"] < 4:
+    """The least depth; with sizes, L and lam also the least loss of both structures along the scale."""
+    sizes = values.get("sizes")
+    if sizes is None and not {"K", "R"} <= values.keys():
+        raise ValueError("expected K and R, or sizes")
+    if sizes is not None and ("K" in values or "R" in values):
+        raise ValueError("K, R: expected either these or sizes, which say both")
+    classes, ratio = (values["K"], values["R"]) if sizes is None else (len(sizes), Fraction(max(sizes), min(sizes)))
+    if classes < 4:
         raise ValueError("K (number of classes): expected at least 4")
-    return {"least_depth": least_depth(values["K"], to_float("R", values["R"]))}
+    if ratio < 1:
+        raise ValueError("R (ratio of the largest and the least size): expected at least 1")
+    found: dict[str, Any] = {"least_depth": encoded_labels.wins_from(classes, Fraction(ratio))}
+    asked = [name for name in ("L", "lam") if name in values]
+    if not asked:
+        return found
+    if sizes is None or len(asked) < 2:
+        raise ValueError("L, lam: expected both, and sizes, for the losses")
+    labels, points = (
+        logit_scale.Scaled(structure, values["L"], 1, values["lam"])
+        for structure in (encoded_labels.encoded_labels(sizes), encoded_labels.circle(sizes))
+    )
+    losses = {"simplex_encoded": lambda bits: labels.best(bits)[1], "circle": lambda bits: points.best(bits)[1]}
+    return {**found, **numbers(losses, digits), "circle_wins": _less(points, labels)}
+
+
+def _less(one: logit_scale.Scaled, other: logit_scale.Scaled) -> bool | None:
+    """Whether the least loss of one is less, by certified comparison; None if no difference is seen."""
+    for bits in (64, 256, 1024):
+        ours, theirs = one.best(bits)[1], other.best(bits)[1]
+        if ours < theirs or ours > theirs:
+            return bool(ours < theirs)
+    return None
+
+
+DEPTH_INPUTS = (
+    Input("K", integers(2), "number of classes", optional=True),
+    Input("R", POSITIVE, "ratio of the largest and the least size", optional=True),
+    Input("sizes", integers(1), "class sizes, in their order on the circle", many=True, optional=True),
+    Input("L", integers(1), "number of weight layers", optional=True),
+    Input("lam", POSITIVE, "decay of every factor", optional=True),
+)
 
 
 CLAIMS = (
@@ -161,10 +211,7 @@ CLAIMS = (
         "and nu^(1/2). The frame of the minimum of one layer is one of these for small lam, by the lemma, "
         "which has S Y as its limit. In which order L and lam are chosen does not matter for S Y.",
         lemmas=(*SCHATTEN, ENCODED_LIMIT),
-        predict=Prediction(
-            (Input("K", integers(2), "number of classes"), Input("R", POSITIVE, "ratio of the class sizes")),
-            predict_depth,
-        ),
+        predict=Prediction(DEPTH_INPUTS, predict_depth),
     ),
 )
 
@@ -223,7 +270,7 @@ def run(values: Mapping[str, Any], seed: int, progress: Progress) -> Numbers:
         progress(f"L = {layers}")
     lost = sum(not row["certain"] for row in rows)
     reason = {"reason": f"{lost} of {len(rows)} searches did not converge; they are marked"} if lost else {}
-    proved = least_depth(classes, values["R"])
+    proved = encoded_labels.wins_from(classes, Fraction(values["R"]))
     return {
         "inputs": echo(values),
         "sizes": list(sizes),

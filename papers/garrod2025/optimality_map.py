@@ -396,4 +396,5 @@ EXPERIMENT = Experiment(
     summary,
     figure,
     lambda numbers: any(cell["certain"] for each in numbers["maps"] for cell in each["cells"]),
+    claims=("garrod2025/dnc-suboptimal", "tightframe/one-layer-collapse", "tightframe/two-classes"),
 )

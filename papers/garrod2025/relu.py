@@ -135,6 +135,23 @@ def identity_collapse(classes: int, per_class: int, width: int, depth: int, scal
     return repeated([(*[identity] * depth, simplex)], [scale * (1 - 1 / classes)], per_class, width)
 
 
+def quarter_circle(classes: int, per_class: int, width: int, depth: int, scale: float) -> Factors:
+    """Rank two: features at K equal angles from 0 to pi/2, and a last layer that reads them; least gap `scale`."""
+    import math
+
+    import torch
+
+    angles = torch.linspace(0, math.pi / 2, classes, dtype=torch.float64)
+    points = torch.zeros(classes, classes, dtype=torch.float64)
+    points[:2] = torch.stack((angles.cos(), angles.sin()))
+    plane = torch.diag(torch.tensor([1.0, 1.0, *[0.0] * (classes - 2)], dtype=torch.float64))
+    left, sizes, right = torch.linalg.svd(points)
+    first, features = left * sizes.sqrt() @ right, right.mT * sizes.sqrt() @ right
+    last = points.mT - points.mT.mean(dim=0)
+    largest = float((last @ points).abs().max()) / (1 - math.cos(math.pi / (2 * (classes - 1))))
+    return repeated([(features, first, *[plane] * (depth - 2), last)], [scale * largest], per_class, width)
+
+
 def repeated(parts: Sequence[Sequence[Tensor]], logits: Sequence[float], per_class: int, width: int) -> Factors:
     """Those of `balanced`, with every sample of a class n times; zero units fill the width."""
     root = per_class**0.5
@@ -237,6 +254,7 @@ CLAIMS = (
         "the paper gives no structure here, a single class stands beside the pairs, at the cost of one "
         "singular value in every factor: both sides grow by one, and the same m win. Cross-entropy is that "
         "of garrod2025/paired-loss.",
+        lemmas=("induction over the layers",),
         predict=Prediction(PAIRS_INPUTS, predict_pairs),
     ),
 )
@@ -255,8 +273,9 @@ EXACT = Claim(
     notes="The bound is that of neural collapse, the structures are those of garrod2025/relu-suboptimal, whose "
     "other parts hold for all m and L; K = 2m and K = 2m + 1 behave alike. Theorem 7 is sharp for its "
     "structure at L = 5 only: K = 14 and 15 at L = 4, 8 and 9 from L = 6 on, and 6 and 7 from L = 8 on win "
-    "too. For K <= 5 or L <= 3 these structures never have fewer decays than the bound; whether others "
-    "have is a different question, which these do not answer.",
+    "too. For K <= 5 or L <= 3 these structures never have fewer decays than the bound. Others have: features "
+    "on a quarter circle, of rank two, from L = 10 on for K = 4, 8 for K = 5, and 7 for K = 6 and 7, by forward "
+    "passes and in floats only, not by proof; tightframe simulate garrod2025-relu shows them.",
     predict=Prediction(PAIRS_INPUTS, predict_pairs),
 )
 
@@ -310,6 +329,7 @@ def _cell(values: Values, classes: int, depth: int, seed: int) -> dict[str, Any]
         "dnc_bound": bound,
         "dnc_identity": best_loss(model, identity_collapse(classes, per_class, width, depth, 1.0)),
         "pairs": best_loss(model, witness(classes, per_class, width, depth, 1.0)),
+        "quarter_circle": best_loss(model, quarter_circle(classes, per_class, width, depth, 1.0)),
         "trained": float(losses[index]),
         "trained_converged": int(solved.stats.converged.sum()),
         "trained_below_bound": int((losses < bound * (1 - WITHIN)).sum()),
@@ -333,25 +353,29 @@ def best_loss(model: DeepLinearUFM, unit: Factors) -> float:
     return min(float(found.fun), loss(middle), model.zero_loss(unit.features))
 
 
+LOSSES = ("dnc_bound", "dnc_identity", "pairs", "quarter_circle", "trained")
+
+
 def summary(numbers: Numbers) -> list[str]:
     """A line for every K and L."""
     inputs = numbers["inputs"]
     lines = [
         f"cross-entropy, deep ReLU, lam = {inputs['lam']:g}, n = {inputs['n']}; {inputs['starts']} starts a cell",
-        " K   L  thm 7  pairs win  DNC at least  DNC, H = I  pairs      trained    below  ranks of H_2, ..., Z",
+        " K   L  thm 7  pairs win  DNC at least  DNC, H = I  pairs      quarter    trained    below  ranks of H_2 to Z",
     ]
     for cell in numbers["cells"]:
         words = ["yes" if cell[name] else "-" for name in ("theorem_7", "fewer_decays")]
-        losses = [f"{cell[name]:.7f}" for name in ("dnc_bound", "dnc_identity", "pairs", "trained")]
+        losses = [f"{cell[name]:.7f}" for name in LOSSES]
         lines.append(
             f"{cell['K']:>2}  {cell['L']:>2}  {words[0]:<5}  {words[1]:<9}  {losses[0]:<12}  {losses[1]:<10}  "
-            f"{losses[2]}  {losses[3]}  {cell['trained_below_bound']:>5}  {','.join(map(str, cell['ranks']))}"
+            f"{'  '.join(losses[2:])}  {cell['trained_below_bound']:>5}  {','.join(map(str, cell['ranks']))}"
         )
     total = len(numbers["cells"]) * inputs["starts"]
     done = sum(cell["trained_converged"] for cell in numbers["cells"])
     return [
         *lines,
-        "below: trained models with less loss than any neural collapse, of all starts",
+        "quarter: K points on a quarter circle, rank two; below: trained models with less loss than any neural "
+        "collapse, of all starts",
         f"{done} of {total} runs converged; at a kink of ReLU none does, and a loss bounds the least one from above",
     ]
 
@@ -371,6 +395,7 @@ def figure(numbers: Numbers) -> Figure:
             for name, label, marker, colour in (
                 ("dnc_identity", "DNC with $H \\propto I$", "s", COLOURS[0]),
                 ("pairs", "pairs", "^", COLOURS[2]),
+                ("quarter_circle", "quarter circle", "v", COLOURS[3]),
                 ("trained", "best trained", "o", COLOURS[1]),
             ):
                 ratios = [cell[name] / cell["dnc_bound"] for cell in cells]
@@ -388,16 +413,17 @@ EXPERIMENT = Experiment(
     "garrod2025-relu",
     "Deep ReLU models: pairs, neural collapse and what training finds (garrod2025, theorem 7)",
     (
-        Input("K", integers(2), "numbers of classes", many=True, default="4,6,8,10"),
-        Input("L", integers(2), "numbers of weight matrices", many=True, default="2,3,4,5,6,8"),
+        Input("K", integers(2), "numbers of classes", many=True, default="4,6,10"),
+        Input("L", integers(2), "numbers of weight matrices", many=True, default="2,4,5,8"),
         Input("lam", POSITIVE, "decay of every factor", default="0.0005"),
         Input("n", integers(1), "samples per class", default=1),
         Input("width", integers(1), "width of all layers, in multiples of K", default=2),
-        Input("starts", integers(1), "trained models a cell", default=16),
+        Input("starts", integers(1), "trained models a cell", default=6),
         Input("iterations", integers(1), "most iterations of L-BFGS", default=1000),
     ),
     lambda values: len(set(values["K"])) * len(set(values["L"])),
     run,
     summary,
     figure,
+    claims=("garrod2025/relu-suboptimal", "tightframe/relu-pairs"),
 )

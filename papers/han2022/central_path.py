@@ -355,4 +355,5 @@ EXPERIMENT = Experiment(
     run,
     summary,
     figure,
+    claims=("han2022/closed-form", "han2022/growth", "han2022/collapse-limit", "han2022/loss-decay"),
 )
