@@ -34,7 +34,6 @@ UNRECORDED: tuple[str, ...] = (  # of which only a sample was tried
     "garrod2025/relu-suboptimal",
     "garrod2025/imbalanced-rank",
     "tightframe/solution-dimension",
-    "tightframe/relu-pairs",
 )
 TRIED = 5  # mutants a claim, about; the slow test tries all
 
