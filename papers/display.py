@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from . import registry
+from . import registry, terminal
 from .claim import Claim
 from .evidence import Verdict
 from .store import Store, shipped_trial
@@ -71,13 +71,20 @@ def describe(claim: Claim, where: Standing) -> dict[str, Any]:
         "assumed_nonzero": list(report.assumed_nonzero) if report else [],
         "recorded": str(claim.recorded),
         "evidence": [piece.json() for piece in where.evidence],
-        "mutants": shipped_trial(claim.id, claim.hash),
+        "mutants": _trial(claim),
         "notes": claim.notes,
     }
 
 
-def plain(data: dict[str, Any]) -> str:
-    """What ``tightframe show ID`` prints."""
+def _trial(claim: Claim) -> Mapping[str, Any] | None:
+    """What became of its mutants; ``not_tried`` is the part of the claim that its statement does not say."""
+    found = shipped_trial(claim.id, claim.hash)
+    return {**found, "not_tried": claim.beyond} if found and claim.beyond else found
+
+
+def plain(data: dict[str, Any], unicode: bool = True) -> str:
+    """What ``tightframe show ID`` prints; ``unicode`` says whether the terminal has its signs."""
+    said = terminal.sentence if unicode else str
 
     def field(name: str, text: str) -> str:
         return f"{name:<14}{text}"
@@ -86,7 +93,7 @@ def plain(data: dict[str, Any]) -> str:
     lemmas = f" (conditional on {', '.join(data['conditional_on'])})" if data["conditional_on"] else ""
     source = data["paper"] + (f", arXiv:{data['version']}" if data["version"] else "")
     lines = [
-        f"{data['id']}  {data['title']}",
+        f"{data['id']}  {said(data['title'])}",
         field("verdict", f"{data['verdict']}{lemmas}; recorded: {data['recorded']}"),
         field("source", source + (f", {data['locator']}" if data["locator"] else "")),
         field("kind", data["kind"]),
@@ -96,11 +103,13 @@ def plain(data: dict[str, Any]) -> str:
     ]
     for i, entry in enumerate(data["domain"]["parameters"]):
         bound = f"{entry['name']} {'>' if entry['open'] else '>='} {entry['low']}" if entry["low"] else entry["name"]
-        lines.append(field("domain" if i == 0 else "", f"{bound}{', integer' * entry['integer']}  ({entry['says']})"))
-    lines += [field("", condition) for condition in data["domain"]["conditions"]]
+        lines.append(
+            field("domain" if i == 0 else "", f"{said(bound)}{', integer' * entry['integer']}  ({said(entry['says'])})")
+        )
+    lines += [field("", said(condition)) for condition in data["domain"]["conditions"]]
     for i, entry in enumerate(data["hypotheses"]):
         lemma = f", by {entry['lemma']}" if entry["lemma"] else ""
-        lines.append(field("hypotheses" if i == 0 else "", f"[{marks[entry['used']]}{lemma}] {entry['says']}"))
+        lines.append(field("hypotheses" if i == 0 else "", f"[{marks[entry['used']]}{lemma}] {said(entry['says'])}"))
     for i, piece in enumerate(data["evidence"]):
         text = (
             f"{piece['kind']} by {piece['prover']}: {piece['outcome']}, {piece['coverage']} ({piece['seconds']:.2f} s)"
@@ -109,8 +118,9 @@ def plain(data: dict[str, Any]) -> str:
     if not data["evidence"]:
         lines.append(field("evidence", "none on this machine; run tightframe verify"))
     if data["mutants"]:
-        counts = data["mutants"]["counts"]
-        lines.append(field("mutants", ", ".join(f"{count} {fate}" for fate, count in counts.items())))
+        counts, untold = data["mutants"]["counts"], data["mutants"].get("not_tried")
+        rest = f"; not tried, as no certificate says it: {untold}" if untold else ""
+        lines.append(field("mutants", ", ".join(f"{count} {fate}" for fate, count in counts.items()) + rest))
         lines += [field("", f"{t['fate']}: {t['change']}: {t['detail']}") for t in data["mutants"]["not_killed"]]
     links = ("depends", "sharpened", "sharpens", "corrected_by", "corrects")
     for name in links:
@@ -120,7 +130,7 @@ def plain(data: dict[str, Any]) -> str:
     if data["assumed_nonzero"]:
         lines.append(field("assumes", f"nonzero: {', '.join(data['assumed_nonzero'])}"))
     if data["notes"]:
-        lines.append(field("notes", data["notes"]))
+        lines.append(field("notes", said(data["notes"])))
     return "\n".join(lines)
 
 
@@ -180,6 +190,6 @@ def markdown_table(results: Iterable[Standing]) -> str:
     """The table of claims for the README."""
     lines = ["| claim | says | verdict |", "|---|---|---|"]
     for result in results:
-        title = registry.find(result.claim).title
+        title = terminal.sentence(registry.find(result.claim).title)
         lines.append(f"| `{result.claim}` | {title} | {result.verdict_text()} |")
     return "\n".join(lines)

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 from ..theory.abbreviations import needed
 from ..theory.printing import latex as formula
-from . import experiments, prose, registry
+from . import experiments, registry
 from .bibliography import authors, entry, reference
 from .claim import Claim, Paper
 from .evidence import Evidence, Verdict
-from .formats import FORMATS, Block, Display, Document, Heading, Items, Paragraph, Span, pdf
+from .formats import FORMATS, Block, Display, Document, Heading, Items, Paragraph, Span, pdf, running
 from .layout import block, broken
 from .store import Store
 from .verification import Standing, standing
@@ -78,7 +78,8 @@ def compose(paper: Paper, store: Store | None = None) -> Document:
     year = entry(paper.bibtex).fields.get("year", "")
     people = ", ".join(authors(paper))
     source = (Span(f"{people}: "), Span(paper.title, "emphasis"), Span(f", {year}" if year else ""))
-    return Document("What was found of every claim", source, tuple(blocks))
+    title = "What was found of every claim"
+    return Document((Span(title),), title, source, tuple(blocks))
 
 
 def _counts(words: dict[str, str]) -> Iterator[Block]:
@@ -109,7 +110,8 @@ def _overview(found: list[tuple[Claim, Standing]], words: dict[str, str]) -> Ite
 
 
 def _of_claim(claim: Claim, where: Standing, word: str, store: Store | None) -> Iterator[Block]:
-    yield Heading(_capital(f"{claim.locator}: {claim.title}") if claim.locator else claim.title)
+    locator = f"{_capital(claim.locator)}: " if claim.locator else ""
+    yield Heading(f"{locator}{claim.title}", (Span(locator), *_prose(claim, claim.title)))
     trail = f". Verdict: {where.verdict_text()}. Claim "
     yield Paragraph((Span(_capital(word), "strong"), Span(trail), Span(claim.id, "code"), Span(".")))
     if claim.beyond:
@@ -131,8 +133,8 @@ def _of_claim(claim: Claim, where: Standing, word: str, store: Store | None) -> 
         yield Paragraph(_prose(claim, claim.notes))
     for other, its in linked(claim, store):
         verb = "Corrected" if other.corrects == claim.id else "Sharpened"
-        says = Span(f": {other.title}. Verdict: {its.verdict_text()}.")
-        yield Paragraph((Span(f"{verb} by", "strong"), Span(" "), Span(other.id, "code"), says))
+        says = (Span(": "), *_prose(other, other.title), Span(f". Verdict: {its.verdict_text()}."))
+        yield Paragraph((Span(f"{verb} by", "strong"), Span(" "), Span(other.id, "code"), *says))
         yield from _statement(other)
         if other.notes:
             yield Paragraph(_prose(other, other.notes))
@@ -161,8 +163,7 @@ def _statement(claim: Claim) -> Iterator[Block]:
 
 
 def _prose(claim: Claim, text: str) -> tuple[Span, ...]:
-    names = prose.names([*claim.setting.definitions, *claim.symbols])
-    return tuple(Span(p.text, "formula" if p.formula else "") for p in prose.pieces(text, names))
+    return running(text, claim.names)
 
 
 def _capital(text: str) -> str:

@@ -109,7 +109,7 @@ class CollapsedLayer:
         return (
             Hypothesis("ReLU", Equal(self.weights * M, N - B), "positive and negative part"),
             Hypothesis("disjoint", Equal(sp.Trace(N.T * B), sp.S.Zero), "one of the two entries is zero"),
-            Hypothesis("no negative entry", Equal(sp.Trace(one.T * N.T * B * one), h), "their rows have sums >= 0"),
+            Hypothesis("no negative entry", Equal(sp.Trace(one.T * N.T * B * one), h), "no row has a negative sum"),
             Hypothesis("collapse below", Equal(M * S, a * Q), "about the mean"),
             Hypothesis("collapse above", Equal(N * S, b * R), "about the mean"),
             Hypothesis("simplex below", Equal(Q.T * Q, S), "a simplex ETF"),
