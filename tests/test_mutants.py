@@ -37,7 +37,6 @@ UNRECORDED: tuple[str, ...] = (  # of which only a sample was tried
     "liu2024/interlacing",
     "liu2024/balanced-limit",
     "tightframe/solution-dimension",
-    "tightframe/relu-pairs",
 )
 TRIED = 5  # mutants a claim, about; the slow test tries all
 
