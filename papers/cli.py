@@ -308,19 +308,16 @@ def report(
 
     names = list(dict.fromkeys(simulate or ()))
     with _progress(len(site.chosen(paper or ())) + len(names), "report") as advance:
-        try:
-            found = site.report(
-                out,
-                paper or (),
-                figures=figures,
-                simulate=names,
-                seed=seed,
-                jobs=jobs,
-                store=_store(store),
-                progress=advance,
-            )
-        except OSError as error:
-            raise InputError(f"cannot write {error.filename or out} ({error.strerror})") from None
+        found = site.report(
+            out,
+            paper or (),
+            figures=figures,
+            simulate=names,
+            seed=seed,
+            jobs=jobs,
+            store=_store(store),
+            progress=advance,
+        )
     if as_json:
         _print_json(found.json(out))
     else:
@@ -679,6 +676,8 @@ def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool, folder: 
         for result in found:
             for trial in result.json()["not_killed"]:
                 typer.echo(f"{trial['fate']}: {result.claim}: {trial['change']}: {trial['detail']}")
+            if untold := registry.find(result.claim).beyond:
+                typer.echo(f"not tried: {result.claim}: {untold}, which no certificate says")
             if result.too_many_open:
                 typer.echo(f"finding: {result.claim}: more than {OPEN_SHARE:.0%} of the mutants are open")
     for result in found:

@@ -71,9 +71,15 @@ def describe(claim: Claim, where: Standing) -> dict[str, Any]:
         "assumed_nonzero": list(report.assumed_nonzero) if report else [],
         "recorded": str(claim.recorded),
         "evidence": [piece.json() for piece in where.evidence],
-        "mutants": shipped_trial(claim.id, claim.hash),
+        "mutants": _trial(claim),
         "notes": claim.notes,
     }
+
+
+def _trial(claim: Claim) -> Mapping[str, Any] | None:
+    """What became of its mutants; ``not_tried`` is the part of the claim that its statement does not say."""
+    found = shipped_trial(claim.id, claim.hash)
+    return {**found, "not_tried": claim.beyond} if found and claim.beyond else found
 
 
 def plain(data: dict[str, Any], unicode: bool = True) -> str:
@@ -112,8 +118,9 @@ def plain(data: dict[str, Any], unicode: bool = True) -> str:
     if not data["evidence"]:
         lines.append(field("evidence", "none on this machine; run tightframe verify"))
     if data["mutants"]:
-        counts = data["mutants"]["counts"]
-        lines.append(field("mutants", ", ".join(f"{count} {fate}" for fate, count in counts.items())))
+        counts, untold = data["mutants"]["counts"], data["mutants"].get("not_tried")
+        rest = f"; not tried, as no certificate says it: {untold}" if untold else ""
+        lines.append(field("mutants", ", ".join(f"{count} {fate}" for fate, count in counts.items()) + rest))
         lines += [field("", f"{t['fate']}: {t['change']}: {t['detail']}") for t in data["mutants"]["not_killed"]]
     links = ("depends", "sharpened", "sharpens", "corrected_by", "corrects")
     for name in links:

@@ -94,7 +94,7 @@ def shipped() -> tuple[str, ...]:
 
     Examples:
         >>> shipped()
-        ('dang2023', 'garrod2025', 'han2022')
+        ('dang2023', 'garrod2025', 'han2022', 'liu2024')
     """
     return tuple(sorted(path.stem for path in SHIPPED.glob("*.toml")))
 

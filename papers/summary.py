@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from ..theory.abbreviations import Folding, needed
+from ..theory.abbreviations import needed
 from ..theory.printing import latex as formula
 from . import experiments, registry
 from .bibliography import authors, entry, reference
@@ -73,7 +73,7 @@ def compose(paper: Paper, store: Store | None = None) -> Document:
     blocks: list[Block] = [*_counts(words), *_overview(found, words)]
     for claim, where in found:
         blocks += _of_claim(claim, where, words[claim.id], store)
-    blocks += _simulations(paper)
+    blocks += [*_lemmas(found), *_simulations(paper)]
     blocks += [Heading("Reference"), Paragraph((Span(reference(paper)),))]
     year = entry(paper.bibtex).fields.get("year", "")
     people = ", ".join(authors(paper))
@@ -119,7 +119,13 @@ def _of_claim(claim: Claim, where: Standing, word: str, store: Store | None) -> 
     for piece in where.evidence:
         yield Paragraph((*_evidence(piece), *_command(claim, piece), Span(".")))
     if claim.numerics is not None and not any(piece.kind == "property" for piece in where.evidence):
-        yield Paragraph((Span("Simulation: none on this machine yet; "), Span(f"tightframe verify {claim.id}", "code")))
+        yield Paragraph(
+            (
+                Span("Simulation: none on this machine yet; "),
+                Span(f"tightframe verify {claim.id}", "code"),
+                Span(" runs it."),
+            )
+        )
     for name in experiments_of(claim):
         says = experiments.find(name).says
         yield Paragraph((Span("Figure: "), Span(f"tightframe simulate {name}", "code"), Span(f" ({says}).")))
@@ -148,11 +154,9 @@ def _command(claim: Claim, piece: Evidence) -> tuple[Span, ...]:
 
 
 def _statement(claim: Claim) -> Iterator[Block]:
-    folding = Folding(claim.setting.definitions, claim.setting.symmetric)
-    says = folding.statement(claim.statement)
     yield Paragraph((Span("It states"),))
-    yield Display(broken(says.latex()))
-    definitions = needed(claim.setting.definitions, [says])
+    yield Display(broken(claim.statement_latex()))
+    definitions = needed(claim.setting.definitions, [claim.statement])
     if definitions:
         yield Paragraph((Span("where"),))
         yield Display(block([f"{formula(name)} = {formula(what)}" for name, what in definitions.items()]))
@@ -164,6 +168,17 @@ def _prose(claim: Claim, text: str) -> tuple[Span, ...]:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _lemmas(found: list[tuple[Claim, Standing]]) -> Iterator[Block]:
+    claims: dict[str, list[Span]] = {}
+    for claim, where in found:
+        for lemma in where.conditional_on:
+            before = claims.setdefault(lemma, [])
+            before += [Span(", " if before else ": "), Span(claim.slug, "code")]
+    if claims:
+        yield Heading("Theorems of the literature that are believed and not checked")
+        yield Items(tuple((Span(lemma, "strong"), *slugs) for lemma, slugs in sorted(claims.items())))
 
 
 def _simulations(paper: Paper) -> Iterator[Block]:

@@ -5,7 +5,7 @@ What is left at the end is a sum of squares only if every term is tr(u u^T) of o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import permutations
@@ -63,6 +63,32 @@ def norms(algebra: Algebra, rest: Polynomial) -> list[Weighted]:
         known = weights.get(word, algebra.zero(None))
         weights[word] = algebra.plus(known, algebra.scalar({mono: value}))
     return [Weighted(weight, _product(algebra, word)) for word, weight in weights.items() if weight.terms]
+
+
+def visible(algebra: Algebra, poly: Polynomial) -> Iterator[tuple[Polynomial, Polynomial]]:
+    """(weight, factor) for every term c w w^T of a polynomial, and for every c (I - 1 1^T / m) in it.
+
+    What is no such term is left out: whether the sum is right is for the checker to say.
+    """
+    if poly.shape is None:
+        return
+    size = poly.shape[0]
+    one = next((name for name, letter in algebra.letters.items() if letter.ones and letter.rows == size), None)
+    mean = algebra.zero(poly.shape)
+    if one is not None and len(size) == 1 and size[0][1] == 1:
+        inverse = algebra.scalar({tuple((name, -power) for name, power in size[0][0]): Fraction(1)})
+        column = algebra.symbol(one)
+        mean = algebra.times(inverse, algebra.times(column, algebra.transpose(column)))
+    for (mono, traces, word), value in poly.terms.items():
+        if traces or word is None or len(word) % 2 or value < 0:
+            continue
+        weight, factor = algebra.scalar({mono: value}), algebra.identity(size)
+        for symbol in word[: len(word) // 2]:
+            letter = algebra.symbol(symbol.removesuffix("'"))
+            factor = algebra.times(factor, algebra.transpose(letter) if symbol.endswith("'") else letter)
+        if not word and all(poly.terms.get(k) == -x for k, x in algebra.times(weight, mean).terms.items()):
+            factor = algebra.minus(factor, mean)
+        yield weight, factor
 
 
 def _half(algebra: Algebra, cycle: Word) -> Word | None:
