@@ -42,6 +42,8 @@ def _sign(match: re.Match[str]) -> str:
         return _LETTERS.get(whole, whole)
     if match["script"] is None:
         return _SIGNS.get(whole, whole)
+    if whole[1:] == "perp":
+        return f"{whole[0]}⊥"
     inner, signs = match["braced"] or match["bare"] or "", _RAISED if whole[0] == "^" else _LOWERED
     if inner and all(char in signs for char in inner):
         return "".join(signs[char] for char in inner)
