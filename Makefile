@@ -74,7 +74,7 @@ mutants: core
 	@$(BIN)/tightframe verify --mutants --certificates papers/certificates $(ARGS)
 
 golden: dev
-	@TIGHTFRAME_GOLDEN=1 $(BIN)/pytest -n $(JOBS) -k as_they_were tests/test_citation.py tests/test_documents.py $(ARGS)
+	@TIGHTFRAME_GOLDEN=1 $(BIN)/pytest -n $(JOBS) -k as_they_were tests/test_citation.py tests/test_documents.py tests/test_examples.py $(ARGS)
 
 bench: core
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)

@@ -19,7 +19,8 @@ from .sweep import Columns, Configuration
 
 __all__ = ["FLOOR", "critical_points", "descents", "minima"]
 
-FLOOR = 2e-5  # measured: see tests/test_sweep_numeric.py
+# In float32 the least points of 64 configurations, M = 1 to 6, stood still at norms of up to 1.2e-5 (CPU, 2026-11).
+FLOOR = 2e-5
 
 
 def _model(configuration: Configuration, loss: Any = "mse") -> DeepLinearUFM:

@@ -22,10 +22,14 @@ from .moments import Accumulator, Moments
 from .mse_split import MSESplit, mse_split
 from .shapes import all_finite, check_scale, check_size
 
-__all__ = ["CollapseTracker"]
+__all__ = ["CollapseTracker", "UndefinedMetric"]
 
 WIDEST = 4096  # of features for which the d x d scatter is gathered: 128 MiB in float64
 KEPT = 2**28  # bytes of features of the head that are kept for NC4, which needs a second look at them
+
+
+class UndefinedMetric(UserWarning):
+    """A metric of a tracker is NaN; said once for each layer and metric."""
 
 
 class CollapseTracker:
@@ -160,7 +164,8 @@ class CollapseTracker:
 
     def _refuse(self, layer: str, metric: str, reason: str) -> None:
         if (layer, metric) not in {(row["layer"], row["metric"]) for row in self.refused}:
-            warnings.warn(f"{metric} of the layer {layer!r} is NaN at step {self.steps}: {reason}", stacklevel=6)
+            text = f"{metric} of the layer {layer!r} is NaN at step {self.steps}: {reason}"
+            warnings.warn(text, UndefinedMetric, stacklevel=6)
         self.refused.append({"step": self.steps, "layer": layer, "metric": metric, "reason": reason})
 
 

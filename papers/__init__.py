@@ -19,22 +19,27 @@ if TYPE_CHECKING:
     from .claim import Claim, Paper
     from .display import show
     from .documents import document
+    from .draft import Draft
     from .evidence import Evidence, Verdict
     from .experiments import simulate
     from .measuring import measure
     from .prediction import predict
+    from .refutation import refute
     from .registry import claims, find, papers
     from .site import report
+    from .step_checking import check_steps
     from .sweeping import results, sweep
     from .verification import Standing, recheck, standing, verify
 
 _HOME = {
     "Claim": "claim",
+    "Draft": "draft",
     "Paper": "claim",
     "Evidence": "evidence",
     "Standing": "verification",
     "Verdict": "evidence",
     "audit": "auditing",
+    "check_steps": "step_checking",
     "cite": "citation",
     "claims": "registry",
     "document": "documents",
@@ -43,6 +48,7 @@ _HOME = {
     "papers": "registry",
     "predict": "prediction",
     "recheck": "verification",
+    "refute": "refutation",
     "report": "site",
     "results": "sweeping",
     "show": "display",
@@ -54,11 +60,13 @@ _HOME = {
 
 __all__ = [
     "Claim",
+    "Draft",
     "Evidence",
     "Paper",
     "Standing",
     "Verdict",
     "audit",
+    "check_steps",
     "cite",
     "claims",
     "document",
@@ -67,6 +75,7 @@ __all__ = [
     "papers",
     "predict",
     "recheck",
+    "refute",
     "report",
     "results",
     "show",

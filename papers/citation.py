@@ -13,10 +13,10 @@ from ..theory.printing import latex as formula
 from . import conversion, registry
 from .bibliography import SOFTWARE, bibtex, reference
 from .claim import Claim
+from .formats import markdown_display, markdown_inline, running
 from .layout import block, broken, fills_a_page
-from .notation import Notation, Written, renaming, written
+from .notation import Notation, Written, renaming, spoken, written
 from .store import Store, write_atomically
-from .substitution import substituted
 from .verification import Standing, standing
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -55,6 +55,12 @@ class Citation:
         return written(self.claim, self.notation)
 
     @cached_property
+    def names(self) -> dict[str, str]:
+        """The symbols by their names in the claim's sentences, with their LaTeX."""
+        new = {formula(old): spoken(found) for old, found in self.renaming.items()}
+        return {name: new.get(tex, tex) for name, tex in self.claim.names.items()}
+
+    @cached_property
     def rows(self) -> tuple[str, ...]:
         """The statement, in rows."""
         return broken(self.written.statement.latex())
@@ -67,9 +73,8 @@ class Citation:
     @cached_property
     def hypotheses(self) -> tuple[tuple[str, str], ...]:
         """The name of every hypothesis, and its formula."""
-        new = self.renaming
-        every = self.claim.setting.hypotheses
-        return tuple((each.name, substituted(each.statement, new).latex()) for each in every)
+        named = zip(self.claim.setting.hypotheses, self.written.hypotheses, strict=True)
+        return tuple((each.name, says.latex()) for each, says in named)
 
     @cached_property
     def parameters(self) -> tuple[tuple[str, str], ...]:
@@ -134,24 +139,21 @@ def typst(citation: Citation) -> str:
 def markdown(citation: Citation) -> str:
     """The equation and its abbreviations for MathJax or KaTeX, the reference, and what stands behind it."""
     claim = citation.claim
-    lines = [f"**{claim.title}**", "", display(citation.rows)]
+    lines = [f"**{markdown_inline(running(claim.title, citation.names))}**", "", markdown_display(citation.rows)]
     if citation.definitions:
-        lines += ["", "where", "", display(block(citation.definitions))]
+        lines += ["", "where", "", markdown_display(block(citation.definitions))]
     if citation.parameters:
-        lines += ["", "For " + ", ".join(f"${letter}$ ({says})" for letter, says in citation.parameters) + "."]
+        told = ((letter, markdown_inline(running(says, citation.names))) for letter, says in citation.parameters)
+        every = (f"${letter}$ ({says})" for letter, says in told)
+        lines += ["", f"For {', '.join(every)}."]
     if citation.hypotheses:
-        lines += ["", "Hypotheses:", "", *(f"- {name}: ${says}$" for name, says in citation.hypotheses)]
-    locator = f" {claim.locator}." if claim.locator else ""
+        named = ((markdown_inline(running(name, citation.names)), says) for name, says in citation.hypotheses)
+        lines += ["", "Hypotheses:", "", *(f"- {name}: ${says}$" for name, says in named)]
+    locator = f" {claim.locator[0].upper()}{claim.locator[1:]}." if claim.locator else ""
     trail = f"`{claim.id}`, hash `{claim.hash}`, {citation.where.verdict_text()}, tightframe {version(SOFTWARE)}"
     words = link(claim)
     lines += ["", f"{reference(registry.paper(claim.paper))}{locator} ({trail}{f'; {words}' if words else ''})"]
     return "\n".join(lines) + "\n"
-
-
-def display(rows: Sequence[str], tag: str = "") -> str:
-    """A displayed formula in Markdown."""
-    body = rows[0] if len(rows) == 1 else "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
-    return f"$$\n{body}{f' {chr(92)}tag{{{tag}}}' if tag else ''}\n$$"
 
 
 def data(citation: Citation) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..theory.printing import latex
 from ..theory.proof.certificate import content_hash
 from ..theory.proof.checker import Range
 from ..theory.proof.statement import Statement
+from . import prose
 from .domain import Domain
 from .evidence import Comparison, Kind, Outcome, Verdict
 from .prediction import Prediction
@@ -157,6 +158,11 @@ class Claim:
             found |= matrices | sizes | {symbol for symbol in expr.free_symbols if isinstance(symbol, sp.Symbol)}
         return tuple(sorted(found, key=lambda symbol: (latex(symbol), str(symbol))))
 
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The symbols by the names that they have in sentences, with their LaTeX."""
+        return prose.names([*self.setting.definitions, *self.symbols])
+
     def compare(self, values: Mapping[str, Any], seed: int = 0) -> Comparison:
         """Simulate one example of the domain and put it beside what theory says.
 
@@ -179,7 +185,9 @@ class Claim:
         return rf"$\displaystyle {self.statement_latex()}$"
 
     def _repr_html_(self) -> str:
-        return f"<p><b>{escape(self.id)}</b> {escape(self.title)}</p><p>\\({escape(self.statement_latex())}\\)</p>"
+        pieces = prose.pieces(self.title, self.names)
+        title = "".join(rf"\({escape(p.text)}\)" if p.formula else escape(p.text) for p in pieces)
+        return f"<p><b>{escape(self.id)}</b> {title}</p><p>\\({escape(self.statement_latex())}\\)</p>"
 
 
 def stated(

@@ -273,18 +273,20 @@ def _probe(source: Source) -> None:
     limit = seconds()
     with tempfile.TemporaryDirectory() as folder:
         report, trace = Path(folder) / "report", Path(folder) / "trace"
-        words = [sys.executable, "-m", __name__, source.module or str(source.file), str(report), str(trace), str(limit)]
+        words = [sys.executable, "-P", "-m", __name__]  # -P: a file of the user's must not hide a library
+        words += [source.module or str(source.file), str(report), str(trace), str(limit)]
         process = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        late, printed, said = False, b"", b""
         try:
-            printed, _ = process.communicate(timeout=limit + 20)  # its own limit begins when it has started
+            printed, said = process.communicate(timeout=limit + 20)  # its own limit begins when it has started
         except subprocess.TimeoutExpired:
-            printed = b""
+            late = True
         finally:
             with contextlib.suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()  # with its children
@@ -292,7 +294,7 @@ def _probe(source: Source) -> None:
         try:
             problem = json.loads(report.read_text(encoding="utf-8"))["problem"]
         except (OSError, ValueError, KeyError):
-            problem = _ended(source, trace, limit, process.returncode)
+            problem = _ended(source, trace, limit, None if late else process.returncode, said.decode(errors="replace"))
     if problem is None and printed:
         text = printed.decode(errors="replace").strip()[:40]
         problem = f"{source.name}: prints {text!r} when it is imported, past Python's own output"
@@ -300,14 +302,15 @@ def _probe(source: Source) -> None:
         raise ClaimsFileError(problem)
 
 
-def _ended(source: Source, trace: Path, limit: float, code: int | None) -> str:
+def _ended(source: Source, trace: Path, limit: float, code: int | None, said: str) -> str:
     """Why a process ended without a report."""
     text = trace.read_text(encoding="utf-8", errors="replace") if trace.is_file() else ""
     lines = re.findall(rf'File "{re.escape(str(source.file))}", line (\d+)', text)
     place = f"{source.name}:{lines[0]}" if lines else source.name
-    if "Timeout" in text or code is None or code in (-signal.SIGKILL, 1):
+    if "Timeout" in text or code is None:
         return f"{place}: still not imported after {limit:g} s ({LIMIT} sets the limit)"
-    return f"{place}: ended Python when it was imported (exit code {code})"
+    last = said.strip().splitlines()[-1][:100] if said.strip() else ""
+    return f"{place}: ended Python when it was imported (exit code {code}{f': {last}' if last else ''})"
 
 
 def _imported(source: Source) -> Loaded:
@@ -421,9 +424,15 @@ def explain(error: BaseException, source: Source, origin: str | None = None) -> 
         return f"{place}: {error.msg}"
     if said.startswith(f"{path}:"):  # of a draft, which knows the line
         return said.replace(path, shown(path))
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    frames = traceback.extract_tb(error.__traceback__)
     place = source.name if origin is None else origin.replace(path, shown(path))
-    place = f"{source.name}:{lines[-1]}" if lines else place
+    if source.file is None:  # an installed module: the last line of code that is neither ours nor the import system's
+        ours = (str(SHIPPED_FOLDER.parent), str(Path(__file__).parent), str(Path(importlib.__file__).parent), "<frozen")
+        theirs = [frame for frame in frames if not frame.filename.startswith(ours)]
+        place = f"{shown(theirs[-1].filename)}:{theirs[-1].lineno}" if theirs else place
+    else:
+        lines = [frame.lineno for frame in frames if frame.filename == path]
+        place = f"{source.name}:{lines[-1]}" if lines else place
     if isinstance(error, SystemExit):
         return f"{place}: ends Python when it is imported"
     name = type(error).__name__

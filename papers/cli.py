@@ -34,6 +34,9 @@ store_app = typer.Typer(help="The evidence store.", rich_markup_mode=None)
 app.add_typer(store_app, name="store")
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+NotationOption = Annotated[
+    str | None, typer.Option("--notation", help="A paper's notation, or a TOML file.", metavar="NAME")
+]
 ClaimsOption = Annotated[
     list[Path] | None,
     typer.Option(
@@ -135,7 +138,15 @@ def show(
     if as_json:
         _print_json(data)
     else:
-        typer.echo(plain(data))
+        typer.echo(plain(data, _has_unicode()))
+
+
+def _has_unicode() -> bool:
+    try:
+        "ᵀ≥λ".encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @app.command()
@@ -152,12 +163,14 @@ def derive(
     inputs: Annotated[
         list[str] | None, typer.Option("--set", help="A parameter of the claim.", metavar="NAME=VALUE")
     ] = None,
+    notation: NotationOption = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write to this file.", metavar="FILE")] = None,
     store: StoreOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write the derivation of a claim, or what was found of a paper, as a document."""
     from .documents import document, document_pdf
+    from .notation import load
     from .prediction import settings
     from .summary import summary, summary_pdf
 
@@ -165,14 +178,23 @@ def derive(
         raise InputError("expected the ID of a claim, or --paper KEY, and not both")
     if paper is not None and inputs:
         raise InputError("--set specialises one claim, not a paper")
+    if paper is not None and notation is not None:
+        raise InputError("--notation is for one claim, not for a paper")
     values = settings(inputs or ())
+    letters = None if notation is None else load(notation)
     if form == "pdf":
         if as_json or (out is None and sys.stdout.isatty()):
             raise InputError("a PDF goes to a file: --out FILE, without --json")
-        found = summary_pdf(paper, _store(store)) if paper else document_pdf(claim or "", _store(store), values)
+        if paper is not None:
+            found = summary_pdf(paper, _store(store))
+        else:
+            found = document_pdf(claim or "", _store(store), values, letters)
         _write(found, out)
         return
-    text = summary(paper, form, _store(store)) if paper else document(claim or "", form, _store(store), values)
+    if paper is not None:
+        text = summary(paper, form, _store(store))
+    else:
+        text = document(claim or "", form, _store(store), values, letters)
     if as_json:
         about = {"paper": paper} if paper else {"claim": claim}
         text = json.dumps({**about, "format": form, "text": text}, indent=2, ensure_ascii=False) + "\n"
@@ -186,9 +208,7 @@ def cite(
     form: Annotated[
         str, typer.Option("--format", help="latex, typst, markdown, bibtex or json.", metavar="FORMAT")
     ] = "latex",
-    notation: Annotated[
-        str | None, typer.Option("--notation", help="A paper's notation, or a TOML file.", metavar="NAME")
-    ] = None,
+    notation: NotationOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write a file a claim there, and tightframe.sty.", metavar="DIR")
     ] = None,
@@ -223,9 +243,7 @@ def cite(
 @app.command()
 def audit(
     manuscript: Annotated[Path, typer.Argument(help="A LaTeX file; what it inputs is read too.", metavar="FILE.tex")],
-    notation: Annotated[
-        str | None, typer.Option("--notation", help="A paper's notation, or a TOML file.", metavar="NAME")
-    ] = None,
+    notation: NotationOption = None,
     form: Annotated[str, typer.Option("--format", help="text, json or github.", metavar="FORMAT")] = "text",
     allow_unread: Annotated[
         bool, typer.Option("--allow-unread", help="Exit 0 though equations are unread or unverified.")
@@ -290,19 +308,16 @@ def report(
 
     names = list(dict.fromkeys(simulate or ()))
     with _progress(len(site.chosen(paper or ())) + len(names), "report") as advance:
-        try:
-            found = site.report(
-                out,
-                paper or (),
-                figures=figures,
-                simulate=names,
-                seed=seed,
-                jobs=jobs,
-                store=_store(store),
-                progress=advance,
-            )
-        except OSError as error:
-            raise InputError(f"cannot write {error.filename or out} ({error.strerror})") from None
+        found = site.report(
+            out,
+            paper or (),
+            figures=figures,
+            simulate=names,
+            seed=seed,
+            jobs=jobs,
+            store=_store(store),
+            progress=advance,
+        )
     if as_json:
         _print_json(found.json(out))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from . import registry
+from . import registry, terminal
 from .claim import Claim
 from .evidence import Verdict
 from .store import Store, shipped_trial
@@ -82,8 +82,9 @@ def _trial(claim: Claim) -> Mapping[str, Any] | None:
     return {**found, "not_tried": claim.beyond} if found and claim.beyond else found
 
 
-def plain(data: dict[str, Any]) -> str:
-    """What ``tightframe show ID`` prints."""
+def plain(data: dict[str, Any], unicode: bool = True) -> str:
+    """What ``tightframe show ID`` prints; ``unicode`` says whether the terminal has its signs."""
+    said = terminal.sentence if unicode else str
 
     def field(name: str, text: str) -> str:
         return f"{name:<14}{text}"
@@ -92,7 +93,7 @@ def plain(data: dict[str, Any]) -> str:
     lemmas = f" (conditional on {', '.join(data['conditional_on'])})" if data["conditional_on"] else ""
     source = data["paper"] + (f", arXiv:{data['version']}" if data["version"] else "")
     lines = [
-        f"{data['id']}  {data['title']}",
+        f"{data['id']}  {said(data['title'])}",
         field("verdict", f"{data['verdict']}{lemmas}; recorded: {data['recorded']}"),
         field("source", source + (f", {data['locator']}" if data["locator"] else "")),
         field("kind", data["kind"]),
@@ -102,11 +103,13 @@ def plain(data: dict[str, Any]) -> str:
     ]
     for i, entry in enumerate(data["domain"]["parameters"]):
         bound = f"{entry['name']} {'>' if entry['open'] else '>='} {entry['low']}" if entry["low"] else entry["name"]
-        lines.append(field("domain" if i == 0 else "", f"{bound}{', integer' * entry['integer']}  ({entry['says']})"))
-    lines += [field("", condition) for condition in data["domain"]["conditions"]]
+        lines.append(
+            field("domain" if i == 0 else "", f"{said(bound)}{', integer' * entry['integer']}  ({said(entry['says'])})")
+        )
+    lines += [field("", said(condition)) for condition in data["domain"]["conditions"]]
     for i, entry in enumerate(data["hypotheses"]):
         lemma = f", by {entry['lemma']}" if entry["lemma"] else ""
-        lines.append(field("hypotheses" if i == 0 else "", f"[{marks[entry['used']]}{lemma}] {entry['says']}"))
+        lines.append(field("hypotheses" if i == 0 else "", f"[{marks[entry['used']]}{lemma}] {said(entry['says'])}"))
     for i, piece in enumerate(data["evidence"]):
         text = (
             f"{piece['kind']} by {piece['prover']}: {piece['outcome']}, {piece['coverage']} ({piece['seconds']:.2f} s)"
@@ -127,7 +130,7 @@ def plain(data: dict[str, Any]) -> str:
     if data["assumed_nonzero"]:
         lines.append(field("assumes", f"nonzero: {', '.join(data['assumed_nonzero'])}"))
     if data["notes"]:
-        lines.append(field("notes", data["notes"]))
+        lines.append(field("notes", said(data["notes"])))
     return "\n".join(lines)
 
 
@@ -187,6 +190,6 @@ def markdown_table(results: Iterable[Standing]) -> str:
     """The table of claims for the README."""
     lines = ["| claim | says | verdict |", "|---|---|---|"]
     for result in results:
-        title = registry.find(result.claim).title
+        title = terminal.sentence(registry.find(result.claim).title)
         lines.append(f"| `{result.claim}` | {title} | {result.verdict_text()} |")
     return "\n".join(lines)

@@ -23,13 +23,14 @@ from ..theory.proof import checker
 from ..theory.proof.certificate import head, statement_json
 from ..theory.proof.rules import Let
 from ..theory.proof.statement import Equal, Statement
-from . import prose, registry
+from . import prose, registry, terminal
 from .bibliography import authors, entry, reference
 from .citation import link
 from .claim import Claim
 from .evidence import Evidence, Verdict, verdict_of
-from .formats import FORMATS, Block, Display, Document, Heading, Items, Paragraph, Span, pdf
+from .formats import FORMATS, Block, Display, Document, Heading, Items, Paragraph, Span, pdf, running
 from .layout import block, broken
+from .notation import Notation, abbreviated, renaming, spoken
 from .prediction import Input, read
 from .store import Store
 from .substitution import defined, substituted
@@ -186,35 +187,45 @@ class _Writer:
         where: Standing,
         values: Mapping[str, Any],
         check: Callable[[Claim, Standing], Checked] = checked,
+        notation: Notation | None = None,
     ) -> None:
-        self.claim, self.setting, self.where = claim, claim.setting, where
-        self.new = special(claim, values)
+        self.claim, self.setting, self.where, self.notation = claim, claim.setting, where, notation
+        self.values = special(claim, values)
         self.checked = check(claim, where)
         self.steps: tuple[Step, ...] = claim.derivation.steps if claim.derivation is not None else ()
         self.complete = bool(self.steps) and len(self.checked.steps) == len(self.steps)
-        folding = Folding(self.setting.definitions, self.setting.symmetric)
+        used = {part for step in self.steps for expr in step.says.expressions() for part in _symbols(expr)}
+        extra = sorted(used - set(claim.symbols), key=sp.default_sort_key)
+        letters = {} if notation is None else renaming(notation, claim, extra)
+        self.letters = letters
+        # a value is put in under the old letter, which the sizes of matrices have
+        self.new = {old: found.xreplace(self.values) for old, found in letters.items()} | self.values
+        every = abbreviated(claim, letters).definitions
+        folding = Folding(every, self.setting.symmetric)
         self.said = folding.statement(claim.statement)
         self.hypotheses = [folding.statement(hypothesis.statement) for hypothesis in self.setting.hypotheses]
         self.folded = [folding.statement(step.says) for step in self.steps]
         statements = (self.said, *self.hypotheses, *self.folded)
-        self.definitions = needed(self.setting.definitions, statements)
+        self.definitions = needed(every, statements)
         written = [*(expr for says in statements for expr in says.expressions()), *self.definitions.values()]
         self.matrices = sorted(set[Any]().union(*(e.atoms(sp.MatrixSymbol) for e in written)), key=str)
         self.has_ones = any(e.has(OneMatrix) for e in written)
         introduced = {
             step.says.left for step in self.steps if isinstance(step.by, Let) and isinstance(step.says, Equal)
         }
-        self.free = [m for m in self.matrices if m not in self.setting.definitions and m not in introduced]
-        self.names = prose.names([*self.setting.definitions, *self.matrices])
+        self.free = [m for m in self.matrices if m not in every and m not in introduced]
+        names = claim.names | prose.names([*self.setting.definitions, *self.matrices])
+        renamed = {formula(old): spoken(found) for old, found in letters.items()}
+        self.names = {name: renamed.get(tex, tex) for name, tex in names.items()}
         self.numbers = {h.name: f"H{i}" for i, h in enumerate(self.setting.hypotheses, 1)}
         self.numbers |= {step.name: str(i) for i, step in enumerate(self.steps, 1)}
 
     def document(self) -> Document:
         blocks = (*self.status(), *self.statement(), *self.premises(), *self.derivation(), *self.references())
-        return Document(self.claim.title, self.source(), blocks)
+        return Document(self.spans(self.claim.title), terminal.sentence(self.claim.title), self.source(), blocks)
 
-    def spans(self, text: str) -> tuple[Span, ...]:
-        return tuple(Span(p.text, "formula" if p.formula else "") for p in prose.pieces(text, self.names))
+    def spans(self, text: str, style: str = "") -> tuple[Span, ...]:
+        return running(text, self.names, style)
 
     def source(self) -> tuple[Span, ...]:
         claim, paper = self.claim, registry.paper(self.claim.paper)
@@ -232,7 +243,7 @@ class _Writer:
         where = self.now()
         text = f" Verdict: {where.verdict_text()}. Claim "
         yield Paragraph((Span(count, "strong"), Span(text), Span(self.claim.id, "code"), Span(".")))
-        if self.new:
+        if self.values:
             yield Paragraph(tuple(self.specialised()))
         if self.claim.beyond:
             yield Paragraph((Span("Left to simulation: "), *self.spans(self.claim.beyond), Span(".")))
@@ -245,9 +256,9 @@ class _Writer:
 
     def specialised(self) -> Iterator[Span]:
         yield Span("Specialised to ")
-        for i, (symbol, value) in enumerate(self.new.items()):
+        for i, (symbol, value) in enumerate(self.values.items()):
             yield Span(", " if i else "")
-            yield Span(f"{formula(symbol)} = {formula(value)}", "formula")
+            yield Span(f"{formula(self.letters.get(symbol, symbol))} = {formula(value)}", "formula")
         yield Span(": the formulas are those of the claim at these values, the sentences speak of all values, and what")
         yield Span(" is checked is the claim for all values.")
 
@@ -268,7 +279,7 @@ class _Writer:
             shown = defined(self.definitions, self.new)
             yield Paragraph((Span("where"),))
             yield Display(block([f"{formula(name)} = {formula(what)}" for name, what in shown.items()]))
-        if len(self.claim.domain.parameters) > len(self.new):
+        if len(self.claim.domain.parameters) > len(self.values):
             yield Paragraph(tuple(self.parameters()))
         if self.free:
             yield Paragraph(tuple(self.sizes()))
@@ -278,13 +289,14 @@ class _Writer:
     def parameters(self) -> Iterator[Span]:
         """Every parameter with its range and meaning, then the conditions between them."""
         yield Span("Parameters: ")
-        free = [parameter for parameter in self.claim.domain.parameters if parameter.symbol not in self.new]
+        free = [parameter for parameter in self.claim.domain.parameters if parameter.symbol not in self.values]
         for i, parameter in enumerate(free):
-            bounds, name = parameter.range, formula(parameter.symbol)
+            bounds, name = parameter.range, formula(self.new.get(parameter.symbol, parameter.symbol))
             low = f" {'>' if bounds.open else chr(92) + 'ge'} {bounds.low}" if bounds.low is not None else ""
             yield Span(", " if i else "")
             yield Span(f"{name}{low}", "formula")
-            yield Span(f" ({'integer' if bounds.integer else 'real'}; {parameter.says})")
+            yield Span(f" ({'integer' if bounds.integer else 'real'}; ")
+            yield from (*self.spans(parameter.says), Span(")"))
         conditions = [condition.xreplace(self.new) for condition in self.claim.domain.conditions]
         for i, condition in enumerate(each for each in conditions if each is not sp.true):
             yield Span(" and " if i else ", with ")
@@ -297,7 +309,7 @@ class _Writer:
         for i, matrix in enumerate(self.free):
             sizes = (size.xreplace(self.new) for size in matrix.shape)
             rows, columns = (f"({formula(size)})" if size.is_Add else formula(size) for size in sizes)
-            name = formula(matrix)
+            name = formula(matrix.xreplace(self.new))
             same = rf" = {name}^{{\top}}" if matrix in self.setting.symmetric else ""
             yield Span(", " if i else "")
             yield Span(rf"{name}{same} \in \mathbb{{R}}^{{{rows} \times {columns}}}", "formula")
@@ -316,7 +328,8 @@ class _Writer:
             number = self.numbers[hypothesis.name]
             yield Paragraph(
                 (
-                    Span(f"({number}) {hypothesis.name}", "strong"),
+                    Span(f"({number}) ", "strong"),
+                    *self.spans(hypothesis.name, "strong"),
                     Span(f" ({marks[used.get(hypothesis.name)]}): "),
                     *self.spans(hypothesis.says),
                     Span(f", by the lemma “{hypothesis.lemma}”." if hypothesis.lemma else "."),
@@ -333,7 +346,8 @@ class _Writer:
             yield Paragraph((Span("No derivation is registered."),))
         for step, says in zip(self.steps, self.folded, strict=True):
             missing = "" if step.name in self.checked.steps else " (not machine-checked)"
-            yield Paragraph((Span(f"Step {self.numbers[step.name]}: {step.name}.", "strong"), Span(missing)))
+            name = self.spans(f"{step.name}.", "strong")
+            yield Paragraph((Span(f"Step {self.numbers[step.name]}: ", "strong"), *name, Span(missing)))
             yield from self.step(step, says)
         yield from self.rules()
 
@@ -349,7 +363,6 @@ class _Writer:
             yield Items(tuple((Span(name, "strong"), Span(": "), *_says(by)) for name, by in rules.items()))
 
     def sections(self) -> Sections:
-        self.names = {"lam": r"\lambda", **self.names}  # as titles and notes write it
         steps = tuple(
             Unfolded(self.numbers[step.name], step.name, step.name in self.checked.steps, tuple(self.step(step, says)))
             for step, says in zip(self.steps, self.folded, strict=True)
@@ -395,14 +408,15 @@ class _Writer:
 def _lemma(name: str) -> tuple[Span, ...]:
     if name not in checker.LEMMAS:
         return ()
-    text = re.sub(r"(?<=\b[A-Z])'", "^T ", f": {checker.LEMMAS[name]}")  # the checker writes V' for the transpose
-    return tuple(Span(p.text, "formula" if p.formula else "") for p in prose.pieces(" ".join(text.split())))
+    text = re.sub(r"_(\w\+\w)", r"_{\1}", f": {checker.LEMMAS[name]}")
+    text = re.sub(r"(\b[A-Z](?:_\w|_\{[^{}]*\})?)'", r"\1^T ", text)  # the checker writes V' for the transpose
+    return running(" ".join(text.split()))
 
 
 def _says(by: Any) -> tuple[Span, ...]:
     """The mathematical statement of a rule: the first paragraph of its documentation."""
     text = " ".join((inspect.getdoc(type(by)) or "").partition("\n\n")[0].split()).replace("``", "")
-    return tuple(Span(p.text, "formula" if p.formula else "") for p in prose.pieces(text))
+    return running(text)
 
 
 def special(claim: Claim, values: Mapping[str, Any]) -> dict[Any, Any]:
@@ -422,13 +436,23 @@ def special(claim: Claim, values: Mapping[str, Any]) -> dict[Any, Any]:
     return new
 
 
-def compose(claim: Claim, store: Store | None = None, values: Mapping[str, Any] | None = None) -> Document:
-    """The document of a claim, with ``values`` of some of its parameters put in.
+def _symbols(expr: Any) -> set[Any]:
+    return set(expr.atoms(sp.MatrixSymbol)) | {symbol for symbol in expr.free_symbols if isinstance(symbol, sp.Symbol)}
+
+
+def compose(
+    claim: Claim,
+    store: Store | None = None,
+    values: Mapping[str, Any] | None = None,
+    notation: Notation | None = None,
+) -> Document:
+    """The document of a claim, with ``values`` of some of its parameters put in, in a notation.
 
     Raises:
         ValueError: for a value outside the domain, or of a variable that the statement binds.
+        NotationError: if two symbols would have the same letter.
     """
-    return _Writer(claim, standing(claim, store), values or {}).document()
+    return _Writer(claim, standing(claim, store), values or {}, notation=notation).document()
 
 
 def sections(claim: Claim, where: Standing) -> Sections:
@@ -441,6 +465,7 @@ def document(
     format: str = "markdown",
     store: Store | None = None,
     values: Mapping[str, Any] | None = None,
+    notation: Notation | None = None,
 ) -> str:
     """The derivation of a claim as a document: what ``tightframe derive ID`` prints.
 
@@ -455,10 +480,15 @@ def document(
     if format not in FORMATS:
         raise ValueError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}, pdf")
     found = registry.find(claim) if isinstance(claim, str) else claim
-    return FORMATS[format](compose(found, store, values))
+    return FORMATS[format](compose(found, store, values, notation))
 
 
-def document_pdf(claim: Claim | str, store: Store | None = None, values: Mapping[str, Any] | None = None) -> bytes:
+def document_pdf(
+    claim: Claim | str,
+    store: Store | None = None,
+    values: Mapping[str, Any] | None = None,
+    notation: Notation | None = None,
+) -> bytes:
     """The document as a PDF; the same raises."""
     found = registry.find(claim) if isinstance(claim, str) else claim
-    return pdf(compose(found, store, values))
+    return pdf(compose(found, store, values, notation))

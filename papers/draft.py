@@ -22,7 +22,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -35,6 +34,7 @@ from ..theory.proof import statement as st
 from ..theory.proof.checker import Range
 from ..theory.symbols import frobenius_squared, ones
 from .claim import Claim, Paper
+from .closed_form import closed_form
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
 from .prediction import Prediction
@@ -50,6 +50,7 @@ from .stating import (
     line_of,
     located,
     prefixed,
+    require_shapes,
     step,
     valid_key,
 )
@@ -107,7 +108,8 @@ class Draft:
             raise located(self.origin, f"{key!r} is no key: letters, digits and _, a letter first, such as me2027")
         entry = bibtex or (
             f"@unpublished{{{key},\n  author = {{{authors}}},\n  title  = {{{title}}},\n"
-            f"  year   = {{{year or date.today().year}}},\n  note   = {{Manuscript}}\n}}\n"
+            + (f"  year   = {{{year}}},\n" if year else "")
+            + "  note   = {Manuscript}\n}\n"
         )
         found = re.match(r"\s*@\w+\s*\{\s*([^\s,}]+)\s*,", entry)
         if found is None or found.group(1) != key:
@@ -203,7 +205,7 @@ class Draft:
         notes: str = "",
         beyond: str = "",
         lemmas: tuple[str, ...] = (),
-        predict: Prediction | None = None,
+        predict: Prediction | Mapping[str, Any] | None = None,
         sharpens: str | None = None,
         corrects: str | None = None,
     ) -> Claim:
@@ -212,6 +214,7 @@ class Draft:
         ``given`` are its hypotheses by name, ``where`` its abbreviations. ``steps`` lead to the statement, the last of
         them being made here if it is missing; ``uses`` are claims whose derivations come before. ``prove=False``
         leaves the claim to simulation. ``simulate(values, seed)`` measures one example of the domain.
+        ``predict`` are closed forms by name, in declared symbols.
         ``examples(rng, values)`` returns exact values of symbols, where hypotheses are such that none is found.
 
         Raises:
@@ -225,6 +228,10 @@ class Draft:
             raise located(origin, f"two claims have the id {name}: {self._claims[slug].origin} and {origin}")
         goal = as_statement(statement, origin)
         definitions = dict(where or {})
+        for short, meaning in definitions.items():
+            require_shapes(meaning, origin)
+            if getattr(short, "shape", None) != getattr(meaning, "shape", None):
+                raise located(origin, f"the abbreviation {short} has another shape than what it stands for")
         hypotheses = self._hypotheses(given, origin)
         given_steps = tuple(steps)
         for each in given_steps:
@@ -255,7 +262,9 @@ class Draft:
         setting = Setting(domain.ranges, hypotheses, sampler, symmetric, definitions)
         derive = None
         if prove:
-            chain = self._chain(goal, given_steps, used, hypotheses, definitions, origin, slug)
+            taken = {h.name for h in hypotheses} | {each.name for each in given_steps}
+            last = slug if slug not in taken else f"claim {slug}"
+            chain = self._chain(goal, given_steps, used, hypotheses, definitions, origin, last)
             if chain is not None:
                 self._require_names(chain, hypotheses, origin)
                 found = Derivation(title, setting, chain)
@@ -277,7 +286,7 @@ class Draft:
             notes,
             lemmas,
             beyond,
-            predict,
+            self._prediction(predict, origin),
             depends=tuple(claim if isinstance(claim, str) else claim.id for claim in uses),
             origin=origin,
         )
@@ -339,6 +348,15 @@ class Draft:
                 raise located(
                     origin, f"the condition {condition} is about {min(map(str, unknown))}, which is not in the claim"
                 )
+
+    def _prediction(self, predict: Prediction | Mapping[str, Any] | None, origin: str | None) -> Prediction | None:
+        if not isinstance(predict, Mapping):
+            return predict
+        parameters = [each.parameter for each in self._symbols.values() if each.parameter is not None]
+        try:
+            return closed_form(predict, parameters)
+        except ValueError as error:
+            raise located(origin, str(error)) from None
 
     @staticmethod
     def _kind(goal: st.Statement, kind: Kind | str | None, simulated: bool, origin: str | None) -> Kind:

@@ -93,6 +93,15 @@ def modules() -> dict[str, str]:
     return EXPERIMENTS | {each.name: key for key, paper in papers().items() for each in paper.experiments}
 
 
+def home(name: str) -> Path:
+    """The file that defines an experiment; of those in a file of ours, no paper is loaded."""
+    from . import registry
+
+    if name in EXPERIMENTS:
+        return Path(__file__).resolve().parent.joinpath(*EXPERIMENTS[name].split(".")).with_suffix(".py")
+    return registry.home(modules()[name])
+
+
 def find(name: str) -> Experiment:
     """The experiment with this name.
 

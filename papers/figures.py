@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,8 +49,7 @@ def read(experiment: Experiment, folder: Path) -> Figure:
     """What the folder holds of an experiment; an image left there by an earlier run that had one does not count.
 
     Raises:
-        ValueError: in one line, if a file is not what ``tightframe simulate`` writes.
-        OSError: if a file cannot be read.
+        ValueError: in one line, if a file cannot be read, or is not what ``tightframe simulate`` writes.
     """
     path = folder / f"{experiment.name}.json"
     if not path.is_file():
@@ -64,7 +63,7 @@ def read(experiment: Experiment, folder: Path) -> Figure:
         if not numbers["converged"] and not isinstance(numbers["reason"], str):
             raise ValueError
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
-        raise ValueError(f"{path}: not what tightframe simulate {experiment.name} writes") from None
+        raise ValueError(f"{path}: not what tightframe simulate {experiment.name} writes today; run it again") from None
     files = {path.name: data}
     image = folder / f"{experiment.name}.png"
     if not drawn or not image.is_file():
@@ -74,9 +73,14 @@ def read(experiment: Experiment, folder: Path) -> Figure:
 
 
 def _bytes(path: Path) -> bytes:
-    if path.stat().st_size > MOST_BYTES:
+    try:
+        with path.open("rb") as file:
+            found = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"cannot read {path} ({error.strerror})") from None
+    if len(found) > MOST_BYTES:
         raise ValueError(f"{path}: expected at most {MOST_BYTES} bytes")
-    return path.read_bytes()
+    return found
 
 
 def _size(path: Path, data: bytes) -> tuple[int, int]:
@@ -87,17 +91,17 @@ def _size(path: Path, data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def of(folder: Path | None) -> Iterator[Figure]:
+def of(folder: Path | None) -> list[Figure]:
     """What there is of every experiment.
 
     Raises:
-        ValueError: if there is no such folder.
+        ValueError: if there is no such folder, or nothing of any experiment in it.
     """
-    if folder is not None and not folder.is_dir():
+    every = [find(name) for name in modules()]
+    found = [Figure(each) if folder is None else read(each, folder) for each in every]
+    if folder is not None and all(figure.numbers is None for figure in found):
         raise ValueError(f"{folder}: expected a folder that tightframe simulate --out wrote")
-    for name in modules():
-        experiment = find(name)
-        yield Figure(experiment) if folder is None else read(experiment, folder)
+    return found
 
 
 def paper(figure: Figure) -> str:

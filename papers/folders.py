@@ -52,6 +52,17 @@ def require_ours(folder: Path, kind: str) -> None:
         raise ValueError(f"{folder}: holds {other}, which is no part of the {kind}, so it is not overwritten")
 
 
+def require_writable(folder: Path) -> None:
+    """Fail early, before anything is computed, if nothing can be put there.
+
+    Raises:
+        OSError: if a folder cannot be made beside this one.
+    """
+    parent = folder.resolve().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    Path(tempfile.mkdtemp(dir=parent, prefix=f".{folder.name}.")).rmdir()
+
+
 def replace_folder(folder: Path, files: Mapping[str, bytes], kind: str) -> None:
     """Write the files beside the folder, then put them in its place; an old one is kept until the new one is there.
 

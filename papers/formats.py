@@ -6,14 +6,14 @@ A format is one function from a document to text; another one is another entry o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from . import conversion
-from .citation import display
+from . import conversion, prose
 from .layout import fills_a_page
 
 
@@ -25,11 +25,21 @@ class Span:
     style: str = ""
 
 
+def running(text: str, names: Mapping[str, str] | None = None, style: str = "") -> tuple[Span, ...]:
+    """A sentence with the formulas in it; ``style`` is that of the words."""
+    return tuple(Span(piece.text, "formula" if piece.formula else style) for piece in prose.pieces(text, names))
+
+
 @dataclass(frozen=True)
 class Heading:
-    """The title of a section."""
+    """The title of a section; ``said`` is the same with formulas in it."""
 
     text: str
+    said: tuple[Span, ...] = ()
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        return self.said or (Span(self.text),)
 
 
 @dataclass(frozen=True)
@@ -59,9 +69,10 @@ Block = Heading | Paragraph | Items | Display
 
 @dataclass(frozen=True)
 class Document:
-    """A title, the authors of the source, and blocks in order."""
+    """A title, the same in plain text, the authors of the source, and blocks in order."""
 
-    title: str
+    title: tuple[Span, ...]
+    name: str
     source: tuple[Span, ...]
     blocks: tuple[Block, ...]
 
@@ -72,23 +83,46 @@ class Document:
 def markdown(document: Document) -> str:
     """Markdown with formulas for MathJax or KaTeX."""
 
-    def inline(spans: Iterable[Span]) -> str:
-        wrap = {"": _markdown_escaped, "formula": "${}$".format, "code": "`{}`".format}
-        wrap |= {"strong": lambda t: f"**{_markdown_escaped(t)}**", "emphasis": lambda t: f"*{_markdown_escaped(t)}*"}
-        return "".join(wrap[span.style](span.text) for span in spans if span.text)
-
-    parts = [f"# {_markdown_escaped(document.title)}", inline(document.source)]
+    inline = markdown_inline
+    parts = [f"# {inline(document.title)}", inline(document.source)]
     for part in document.blocks:
         match part:
-            case Heading(text):
-                parts.append(f"## {text}")
+            case Heading():
+                parts.append(f"## {inline(part.spans)}")
             case Paragraph(spans):
                 parts.append(inline(spans).strip())
             case Items(items):
                 parts.append("\n".join(f"- {inline(item)}" for item in items))
             case Display(rows, tag):
-                parts.append(display(rows, tag))
+                parts.append(markdown_display(rows, tag))
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_display(rows: Sequence[str], tag: str = "") -> str:
+    """A displayed formula in Markdown."""
+    body = rows[0] if len(rows) == 1 else "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+    return f"$$\n{body}{f' {chr(92)}tag{{{tag}}}' if tag else ''}\n$$"
+
+
+def markdown_inline(spans: Iterable[Span]) -> str:
+    """Markdown of running text."""
+    wrap = {"": _markdown_escaped, "formula": "${}$".format, "code": "`{}`".format}
+    wrap |= {"strong": lambda t: _marked(t, "**"), "emphasis": lambda t: _marked(t, "*")}
+    return "".join(wrap[span.style](span.text) for span in _joined(spans))
+
+
+def _joined(spans: Iterable[Span]) -> Iterator[Span]:
+    """Neighbours of one style as one span."""
+    for style, every in groupby((span for span in spans if span.text), key=lambda span: span.style):
+        texts = [span.text for span in every]
+        yield from (Span(text, style) for text in (texts if style == "formula" else ["".join(texts)]))
+
+
+def _marked(text: str, mark: str) -> str:
+    """Marks stand at words, not at spaces."""
+    inner = text.strip()
+    before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+    return f"{before}{mark}{_markdown_escaped(inner)}{mark}{after}" if inner else text
 
 
 def _markdown_escaped(text: str) -> str:
@@ -106,17 +140,17 @@ PREAMBLE = r"""\documentclass[11pt]{article}
 
 def latex(document: Document) -> str:
     """A complete LaTeX article."""
-    head = f"{PREAMBLE}\\title{{{_escaped(document.title)}}}\n\\author{{}}\n\\date{{}}\n"
+    head = f"{PREAMBLE}\\title{{{_latex_inline(document.title)}}}\n\\author{{}}\n\\date{{}}\n"
     return f"{head}\\begin{{document}}\n{latex_body(document)}\\end{{document}}\n"
 
 
 def latex_body(document: Document) -> str:
     """The article without its preamble, so that several can stand in one document."""
-    parts = [rf"\section*{{{_escaped(document.title)}}}", rf"\noindent {_latex_inline(document.source)}"]
+    parts = [rf"\section*{{{_bold(document.title)}}}", rf"\noindent {_latex_inline(document.source)}"]
     for part in document.blocks:
         match part:
-            case Heading(text):
-                parts.append(rf"\subsection*{{{_escaped(text)}}}")
+            case Heading():
+                parts.append(rf"\subsection*{{{_bold(part.spans)}}}")
             case Paragraph(spans):
                 gap = r"\medskip" if spans[0].style == "strong" else ""
                 parts.append(rf"{gap}\noindent {_latex_inline(spans)}")
@@ -133,6 +167,12 @@ def latex_body(document: Document) -> str:
                 mark = rf" \tag{{{tag}}}" if tag else ""
                 parts[-1] += f"\n\\begin{{equation*}}\n{body}{mark}\n\\end{{equation*}}"
     return "\n\n".join(parts) + "\n"
+
+
+def _bold(spans: Sequence[Span]) -> str:
+    """A title, whose formulas are bold as well."""
+    mark = r"\boldmath " if any(span.style == "formula" for span in spans) else ""
+    return f"{mark}{_latex_inline(spans)}"
 
 
 def _latex_inline(spans: Iterable[Span]) -> str:
@@ -157,7 +197,7 @@ TYPST = """#set document(title: {title})
 #set page(paper: "a4", margin: 2.2cm, numbering: "1")
 #set text(font: "New Computer Modern", size: 10.5pt, lang: "en")
 #set par(justify: true)
-#show math.equation: set block(breakable: true)
+#show heading: it => {{ show math.equation: set text(weight: "bold"); it }}
 #show heading: set block(above: 1.4em, below: 0.9em)
 #let numbered(tag, body) = math.equation(block: true, numbering: (..) => [(#tag)], body)
 """
@@ -165,12 +205,12 @@ TYPST = """#set document(title: {title})
 
 def typst(document: Document) -> str:
     """A complete Typst document."""
-    parts = [TYPST.format(title=_quoted(document.title)), f"= {_typst_escaped(document.title)}"]
+    parts = [TYPST.format(title=_quoted(document.name)), f"= {_typst_inline(document.title)}"]
     parts.append(_typst_inline(document.source))
     for part in document.blocks:
         match part:
-            case Heading(text):
-                parts.append(f"== {_typst_escaped(text)}")
+            case Heading():
+                parts.append(f"== {_typst_inline(part.spans)}")
             case Paragraph(spans):
                 text = _typst_inline(spans).strip()  # the name of a step stays with its formula
                 parts.append(f"#block(sticky: true)[{text}]" if spans[0].style == "strong" else text)
@@ -178,7 +218,10 @@ def typst(document: Document) -> str:
                 parts.append("\n".join(f"- {_typst_inline(item)}" for item in items))
             case Display(rows, tag):
                 body = f"$ {conversion.typst_rows(rows)} $"
-                parts.append(f"#numbered({_quoted(tag)}, {body})" if tag else body)
+                text = f"#numbered({_quoted(tag)}, {body})" if tag else body
+                parts.append(
+                    f"#[#show math.equation: set block(breakable: true)\n{text}]" if fills_a_page(rows) else text
+                )
     return "\n\n".join(parts) + "\n"
 
 

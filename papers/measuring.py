@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -37,10 +38,12 @@ SAYS = {
     "nc2_etf_distance": "normalised distance of the Gram matrix from a simplex ETF",
     "nc2_of_distance": "the same of uncentred class means from an orthogonal frame",
     "nc2_gof_distance": "the same from orthogonal columns of any lengths",
+    "nc2_small_decay_distance": "the same from the lengths predicted as decays vanish, without bias",
     "mean_effective_rank": "effective rank of the centred class means",
     "nc3_alignment": "|| W/||W|| - Mbar^T/||Mbar|| ||",
     "nc4_agreement": "decisions that are those of the nearest class mean",
 }
+EQUAL = 0.05  # distance from an orthogonal frame, up to which columns count as one
 LARGEST_GRAM = 100  # classes: of more, the Gram matrix is in the figure but not in the numbers
 
 
@@ -49,8 +52,9 @@ def measure(file: Path | str) -> dict[str, Any]:
 
     The file is .npz, .pt (a dictionary of tensors, read with ``weights_only``) or .safetensors. Features of more
     dimensions are flattened to n x d, each sample in the order of its axes, which ``flattened_from`` says. What is
-    measured is defined in `tightframe.numerics.statistics`; ``nearest`` is the frame of least distance, and
-    ``predicted`` the one that theory expects of models with a free bias, or without one, at these class sizes.
+    measured is defined in `tightframe.numerics.statistics`; ``nearest`` is the frame of least distance. Of the claim
+    dang2023/small-decay-lengths is the frame of ``nc2_small_decay_distance``: orthogonal class means whose squared
+    lengths are inversely as the roots of class sizes.
 
     Raises:
         ValueError: in one line, for a file that is not what its name says, or arrays that do not fit.
@@ -61,10 +65,14 @@ def measure(file: Path | str) -> dict[str, Any]:
     from ..numerics import statistics
     from ..numerics.measurement import measure as measured
 
-    found = measured(features, labels, classifier, bias)
+    try:
+        found = measured(features, labels, classifier, bias)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     gram = _gram(statistics.centred_means(found.moments))
     values = statistics.mean_singular_values(found.moments).tolist()
     metrics = found.metrics
+    lengths = found.moments.means.new_tensor(found.moments.class_counts) ** -0.5
     return {
         "file": str(path),
         "samples": found.moments.samples,
@@ -73,6 +81,7 @@ def measure(file: Path | str) -> dict[str, Any]:
         "class_counts": list(found.moments.class_counts),
         "flattened_from": None if shape is None else list(shape),
         **metrics,
+        "nc2_small_decay_distance": float(statistics.nc2_gram_distance(found.moments, lengths.diag())),
         "nearest": nearest(metrics),
         "mean_lengths": found.moments.means.norm(dim=0).tolist(),
         "mean_singular_values": values,
@@ -81,10 +90,10 @@ def measure(file: Path | str) -> dict[str, Any]:
 
 
 def nearest(metrics: Mapping[str, float | None]) -> str:
-    """The frame of least distance; a general orthogonal frame only where equal lengths are clearly worse.
+    """The frame of least distance, or a special one of it that is as near.
 
-    Every orthogonal frame is a general one, so that the distance from the latter is never larger: it is named where it
-    is less than half of the others.
+    The centred columns of an orthogonal frame are a simplex ETF, and every orthogonal frame is a general one: so an
+    orthogonal frame is named up to a distance of 5 %, and a general one where it is at less than half of the others'.
 
     Examples:
         >>> nearest({"nc2_etf_distance": 0.3, "nc2_of_distance": 0.2, "nc2_gof_distance": 0.05})
@@ -94,6 +103,8 @@ def nearest(metrics: Mapping[str, float | None]) -> str:
     """
     distances = {name: value for name in FRAMES if (value := metrics[name]) is not None}
     etf, of, gof = (distances[name] for name in FRAMES)
+    if of <= EQUAL:
+        return FRAMES["nc2_of_distance"]
     if gof < min(etf, of) / 2:
         return FRAMES["nc2_gof_distance"]
     return FRAMES["nc2_etf_distance" if etf <= of else "nc2_of_distance"]
@@ -123,8 +134,8 @@ def arrays(path: Path) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, tu
 
     tensors = {name: _tensor(path, name, given[name]) for name in NAMES if given.get(name) is not None}
     features, labels = tensors["features"], tensors["labels"]
-    if features.ndim < 2:
-        raise ValueError(f"{path}: expected features of shape (n, d), got {tuple(features.shape)}")
+    if features.ndim < 2 or not features.numel():
+        raise ValueError(f"{path}: expected features of shape (n, d), n and d from 1, got {tuple(features.shape)}")
     shape = tuple(features.shape) if features.ndim > 2 else None
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
@@ -156,8 +167,6 @@ def _check(features: Tensor, labels: Tensor) -> None:
 
     from ..numerics.shapes import check_finite
 
-    if not features.numel():
-        raise ValueError(f"expected features of at least one sample and one dimension, got {tuple(features.shape)}")
     check_finite("features", features)
     low, high = int(labels.min()), int(labels.max())
     if low < 0:
@@ -188,24 +197,27 @@ def _tensor(path: Path, name: str, given: Any) -> Tensor:
 def _npz(path: Path) -> Arrays:
     import numpy as np
 
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"expected an archive .npz of arrays, but {path} is none")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("one array, not an archive")
             return {name: archive[name] for name in NAMES if name in archive.files} or dict.fromkeys(archive.files)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError, TypeError, MemoryError) as error:
-        raise ValueError(f"expected an archive .npz of arrays, got something else in {path} ({error})") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError) as error:
+        raise ValueError(
+            f"expected an archive .npz of arrays of numbers, got something else in {path} ({error})"
+        ) from None
 
 
 def _pt(path: Path) -> Arrays:
     import torch
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of protocols, before torch refuses the file
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch has no class for a file that it cannot read
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        message = f"expected a dictionary of tensors in {path}, which torch cannot load safely ({reason})"
-        raise ValueError(message) from None
+        reason = f"torch.load with weights_only refuses it: {type(error).__name__}"
+        raise ValueError(f"expected a dictionary of tensors in {path}; {reason}") from None
     if not isinstance(found, Mapping):
         raise ValueError(f"expected a dictionary of tensors in {path}, got {type(found).__name__}")
     return found
@@ -234,8 +246,8 @@ def plain(data: Mapping[str, Any]) -> str:
         lines.append(f"features of shape {tuple(data['flattened_from'])}, flattened sample by sample")
     for name, says in SAYS.items():
         if data[name] is not None:
-            lines.append(f"{name:<20} {data[name]:<12.6g} {says}")
-    lines.append(f"{'nearest':<20} {data['nearest']}")
+            lines.append(f"{name:<24} {data[name]:<12.6g} {says}")
+    lines.append(f"{'nearest':<24} {data['nearest']}")
     return "\n".join(lines)
 
 
@@ -257,7 +269,7 @@ def figure(data: Mapping[str, Any]) -> Figure:
 
     with mpl.rc_context(dict(STYLE)):
         drawn = Figure(figsize=(7.0, 2.9))
-        drawn.subplots_adjust(left=0.08, right=0.985, bottom=0.17, top=0.86, wspace=0.42)
+        drawn.subplots_adjust(left=0.08, right=0.985, bottom=0.17, top=0.86, wspace=0.5)
         left, right = drawn.subplots(1, 2)
         gram = data["gram"]
         if gram is not None:
@@ -276,7 +288,10 @@ def figure(data: Mapping[str, Any]) -> Figure:
         right.plot(range(1, len(values) + 1), values, color=COLOURS[0], **CIRCLE)
         equal = math.sqrt(data["between_trace"] / min(data["classes"] - 1, data["dimension"]))
         right.axhline(equal, **ASYMPTOTE)
-        right.set_yscale("log")
+        if min(values) < max(values) / 10:
+            right.set_yscale("log")
+        else:
+            right.set_ylim(0, 1.08 * max(values))
         right.set_xlabel("index")
         right.set_ylabel(r"singular values of $\bar M\,\mathrm{diag}(n_k/N)^{1/2}$")
         right.xaxis.get_major_locator().set_params(integer=True)

@@ -22,14 +22,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import sympy as sp
 
-from ..theory.abbreviations import needed
+from ..theory.abbreviations import centring_letter, lettered, mapped, needed
 from ..theory.printing import latex
 from ..theory.proof.statement import Statement
 from .claim import Claim
@@ -73,14 +73,14 @@ class Notation:
     quantities: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     aside: bool = False
 
-    def wanted(self, claim: Claim) -> dict[Any, tuple[str, ...]]:
-        """The symbols of the claim for which the map has letters, with these letters."""
+    def wanted(self, claim: Claim, more: Iterable[Any] = ()) -> dict[Any, tuple[str, ...]]:
+        """The symbols of the claim, and ``more``, for which the map has letters, with these letters."""
         if self.name in (claim.paper, *(link.partition("/")[0] for link in (claim.sharpens, claim.corrects) if link)):
             return {}  # it is written in this notation
         meanings = {parameter.symbol: MEANINGS.get(parameter.says, "") for parameter in claim.domain.parameters}
         letters = {**self.letters, **self.papers.get(claim.paper, {})}
         found: dict[Any, tuple[str, ...]] = {}
-        for symbol in claim.symbols:
+        for symbol in (*claim.symbols, *more):
             name, argument = plain_name(symbol), "".join(latex(symbol).partition("(")[1:])
             if name in letters:
                 found[symbol] = (*letters[name][:-1], letters[name][-1] + argument)
@@ -94,7 +94,7 @@ def shipped() -> tuple[str, ...]:
 
     Examples:
         >>> shipped()
-        ('dang2023', 'garrod2025', 'han2022')
+        ('dang2023', 'garrod2025', 'han2022', 'liu2024')
     """
     return tuple(sorted(path.stem for path in SHIPPED.glob("*.toml")))
 
@@ -178,14 +178,15 @@ def _balanced(word: str) -> bool:
 # ------------------------------------------------------------------------------------------------ a claim rewritten
 
 
-def renaming(notation: Notation, claim: Claim) -> dict[Any, Any]:
-    """What every symbol of the claim becomes that does not stay.
+def renaming(notation: Notation, claim: Claim, more: Iterable[Any] = ()) -> dict[Any, Any]:
+    """What every symbol of the claim becomes that does not stay; ``more`` symbols are those of its derivation.
 
     Raises:
         NotationError: if two symbols would have the same letter, or one the letter of something else in the claim.
     """
-    wanted = notation.wanted(claim)
-    known = [symbol for symbol in claim.symbols if symbol not in wanted]
+    symbols = (*claim.symbols, *(symbol for symbol in more if symbol not in claim.symbols))
+    wanted = notation.wanted(claim, symbols[len(claim.symbols) :])
+    known = [symbol for symbol in symbols if symbol not in wanted]
     owners: dict[str, Any] = {}
     for symbol, letters in wanted.items():
         if len(letters) > 1:
@@ -218,6 +219,11 @@ def renaming(notation: Notation, claim: Claim) -> dict[Any, Any]:
     new |= {symbol: _expression(symbol, (letter,)) for symbol, letter in moved.items()}
     new = {symbol: found for symbol, found in new.items() if found != symbol}
     return _arguments(new, known)
+
+
+def spoken(found: Any) -> str:
+    """What a symbol becomes in a sentence, where a product needs parentheses."""
+    return f"({latex(found)})" if found.is_Mul else latex(found)
 
 
 def _collision(notation: Notation, claim: Claim, first: Any, second: Any, letter: str) -> NotationError:
@@ -286,11 +292,25 @@ def _replaced(text: str, words: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class Written:
-    """A claim in some notation: its statement, the abbreviations that it needs, and what was renamed."""
+    """A claim in some notation: its statement, its hypotheses, its abbreviations, and what was renamed."""
 
     statement: Statement
+    hypotheses: tuple[Statement, ...]
     definitions: Mapping[Any, Any]
     renamed: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def abbreviated(claim: Claim, new: Mapping[Any, Any] | None = None) -> Written:
+    """The claim as it is printed: with its own abbreviations, and one of the centring matrix.
+
+    ``new`` says what symbols will be renamed to, so that no letter gets a second meaning.
+    """
+    renamed = new or {}
+    named = {part for symbol in claim.symbols for part in renamed.get(symbol, symbol).free_symbols}
+    more = centring_letter((claim.statement,), {latex(symbol) for symbol in named})
+    says = (claim.statement, *(hypothesis.statement for hypothesis in claim.setting.hypotheses))
+    statement, *hypotheses = (mapped(each, lambda expr: lettered(expr, more)) for each in says) if more else says
+    return Written(statement, tuple(hypotheses), {**claim.setting.definitions, **more})
 
 
 def written(claim: Claim, notation: Notation | None = None) -> Written:
@@ -304,9 +324,11 @@ def written(claim: Claim, notation: Notation | None = None) -> Written:
         >>> written(registry.find("han2022/closed-form"), load("dang2023")).statement.latex().split(" = ")[0]
         '\\\\dot w'
     """
-    definitions = needed(claim.setting.definitions, (claim.statement,))
     new = renaming(notation, claim) if notation is not None else None
+    found = abbreviated(claim, new)
+    definitions = needed(found.definitions, (found.statement,))
     if not new:
-        return Written(claim.statement, definitions)
+        return replace(found, definitions=definitions)
     letters = {plain_name(old): latex(found) for old, found in new.items() if latex(old) != latex(found)}
-    return Written(substituted(claim.statement, new), defined(definitions, new), letters)
+    hypotheses = tuple(substituted(each, new) for each in found.hypotheses)
+    return Written(substituted(found.statement, new), hypotheses, defined(definitions, new), letters)

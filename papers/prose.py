@@ -18,24 +18,26 @@ from ..theory.printing import UPRIGHT, latex
 
 _LETTERS = "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
 GREEK = frozenset(_LETTERS.split() + "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split())  # noqa: SIM905
+_LETTER = {name: rf"\{name}" for name in GREEK} | {"lam": r"\lambda"}  # "lambda" is a word of Python
 _FUNCTIONS = {"tr": r"\operatorname{tr}", "diag": r"\operatorname{diag}", "rank": r"\operatorname{rank}"}
 _FUNCTIONS |= {name: rf"\{name}" for name in ("log", "exp", "min", "max", "inf", "sup", "lim")}
 _FUNCTIONS |= {"grad": r"\nabla", "Proj": r"\operatorname{Proj}"}
 _FUNCTIONS["sum"] = r"\textstyle\sum"
 _SIGNS = {"=": "=", "+": "+", "-": "-", "*": r"\cdot", "/": "/", "<": "<", ">": ">", ">=": r"\ge", "<=": r"\le"}
 _SIGNS |= {"->": r"\to", "!=": r"\ne", "|": "|", "~": r"\sim"}
+_VERBS = ("is", "has", "exists", "and", "or", "tends", "to")
 _BARRED = "[A-Zhwz]bar"  # Mbar, hbar
 _OPEN, _CLOSE = {"(": "(", "{": r"\{", "[": "["}, {")": ")", "}": r"\}", "]": "]"}
 
-_SCRIPT = (
-    r"(?:\^T\b|[_^]\{[^{}]*\}|\^\((?:[^()]|\([^()]*\))*\)|\^\+|\^-?[0-9]+|[_^][A-Za-z0-9]+|\*(?=[,.:;)]|\s[a-z]|$))"
-)
+_BRACKETS = r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
+_SCRIPT = rf"(?:\^T\b|[_^]\{{[^{{}}]*\}}|[_^]{_BRACKETS}|\^\+|\^-?[0-9]+|[_^][A-Za-z0-9]+|\*(?=[,.:;)]|\s[a-z]|$))"
 _LEXEME = re.compile(
     rf"(?P<primed>\b(?:[A-Za-z]|{'|'.join(sorted(GREEK))})')(?![A-Za-z])"
     rf"|(?P<name>[A-Za-z]+)(?P<scripts>{_SCRIPT}+)"
     rf"|(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<exponents>{_SCRIPT}*)"
-    rf"|(?P<word>[A-Za-z]+(?:['’-][A-Za-z]+)*)"
+    r"|(?P<word>(?![A-Za-z]-[A-Za-z]\b)[A-Za-z]+(?:['’-][A-Za-z]+)*|[A-Za-z])"  # k-j is a difference
     rf"|(?P<norm>\|\|)(?P<index>{_SCRIPT}*)"
+    r"|(?P<dots>\.\.\.)"
     r"|(?P<sign>>=|<=|->|!=|[-=+*/<>|~])"
     r"|(?P<open>[({\[])"
     rf"|(?P<close>[)}}\]])(?P<power>{_SCRIPT}*)"
@@ -46,10 +48,11 @@ _LEXEME = re.compile(
 
 @dataclass(frozen=True)
 class Piece:
-    """A run of plain words, or a formula in LaTeX."""
+    """A run of plain words, or a formula in LaTeX; ``source`` is what stood there."""
 
     text: str
     formula: bool = False
+    source: str = ""
 
 
 def plain_name(symbol: Any) -> str:
@@ -121,11 +124,12 @@ def pieces(text: str, known: Mapping[str, str] | None = None) -> tuple[Piece, ..
             at += 1
             continue
         if words:
-            found.append(Piece(words))
+            found.append(Piece(words, source=words))
             words = ""
-        found.append(Piece(_typeset(lexemes[at:stop]), formula=True))
+        source = "".join(lexeme.text for lexeme in lexemes[at:stop])
+        found.append(Piece(_typeset(lexemes[at:stop]), formula=True, source=source))
         at = stop
-    return (*found, Piece(words)) if words else tuple(found)
+    return (*found, Piece(words, source=words)) if words else tuple(found)
 
 
 def _lexemes(text: str, known: Mapping[str, str]) -> list[_Lexeme]:
@@ -148,6 +152,9 @@ def _lexemes(text: str, known: Mapping[str, str]) -> list[_Lexeme]:
             found.append(_Lexeme("word" if after_word else "atom", whole, base + exponents))
         elif match["word"] is not None:
             found.append(_word(match, matches[i + 1 :], found, known))
+        elif match["dots"] is not None:
+            beside = bool(found) and found[-1].kind in ("atom", "close", "comma", "space")
+            found.append(_Lexeme("atom", whole, r"\ldots") if beside else _Lexeme("word", whole, whole))
         elif match["norm"] is not None:
             opening = sum(lexeme.kind == "norm" for lexeme in found) % 2 == 0
             tex = r"\lVert" if opening else r"\rVert" + _scripts(match["index"] or "", known)
@@ -170,15 +177,19 @@ def _word(match: re.Match[str], later: list[re.Match[str]], before: list[_Lexeme
     following = later[0].group() if later else ""
     after = later[1].group() if following.isspace() and len(later) > 1 else following
     article = word == "a" and after not in (*_SIGNS, ")")
+    article = article and not (word in known and (after in _VERBS or not re.fullmatch("[a-z]{2,}['a-z-]*", after)))
     if word == "A":
         start = not any(lexeme.kind != "space" for lexeme in before) or before[-2:][0].text in (".", ":")
-        verb = after in ("is", "has", "exists", "and") or not re.fullmatch("[a-z]{2,}[a-z-]*", after)
+        name = after in _LETTER or after in known or re.fullmatch(_BARRED, after)
+        verb = after in _VERBS or name or not re.fullmatch("[A-Za-z][a-z]+(?:-[a-z]+)*", after)
         article = start and not verb
     applied = following in ("(", "{", "[")
     argument = bool(re.match("[A-Za-z0-9(]", after)) and not re.fullmatch("[a-z]{2,}['a-z-]*", after)
+    argument = argument or after in _LETTER
+    argument = argument and not (word == "rank" and after[0].islower())  # of rank d
     if word in _FUNCTIONS and (applied or argument or word in ("tr", "diag", "grad", "Proj")):
         return _Lexeme("atom", word, _FUNCTIONS[word])
-    if word in known or word in GREEK or (len(word) == 1 and not article) or re.fullmatch(_BARRED, word):
+    if not article and (word in known or word in _LETTER or len(word) == 1 or re.fullmatch(_BARRED, word)):
         tex = _base(word, known)
         return _Lexeme("atom", word, _without_argument(tex) if following == "(" else tex)
     previous = before[-1].text if before else ""
@@ -195,6 +206,8 @@ def _base(name: str, known: Mapping[str, str]) -> str:
         return known[name]
     if re.fullmatch(_BARRED, name):
         return rf"\bar{{{name[0]}}}"
+    if name in _LETTER or name in _FUNCTIONS:
+        return _LETTER.get(name) or _FUNCTIONS[name]
     if len(name) == 2 and name[0] == "d":  # a differential
         return f"d{_base(name[1], known)}"
     return sp.latex(sp.Symbol(name))
@@ -220,12 +233,15 @@ def _scripts(scripts: str, known: Mapping[str, str]) -> str:
             inner = inner[1:-1]
         if mark == "^" and inner == "T":
             inner = r"\top"
-        elif inner in GREEK:
-            inner = rf"\{inner}"
         elif inner == "perp":
             inner = r"\perp"
+        elif inner in _LETTER:
+            inner = _LETTER[inner]
         elif mark == "_" and re.fullmatch(UPRIGHT, inner):
             inner = rf"\mathrm{{{inner}}}"
+        else:
+            letters = {**(known if mark == "^" else {}), **_LETTER}
+            inner = re.sub("[A-Za-z]+", lambda word: letters.get(word.group(), word.group()), inner)  # noqa: B023
         found += f"{mark}{{{inner}}}"
     return found
 
@@ -272,8 +288,8 @@ def _typeset(lexemes: list[_Lexeme]) -> str:
     found: list[str] = []
     for i, lexeme in enumerate(visible):
         tex = lexeme.tex
-        beside = i > 0 and visible[i - 1].kind == "atom" and not visible[i - 1].text.isdigit()
-        if lexeme.text == "1" and beside:
+        beside = i > 0 and visible[i - 1].kind in ("atom", "close") and not visible[i - 1].text.isdigit()
+        if lexeme.text == "1" and (beside or (visible[i + 1 : i + 2] and visible[i + 1].text == "1^T")):
             tex = r"\mathbf{1}"
         found.append(tex)
     text = " ".join(found)

@@ -56,12 +56,11 @@ def source_hash(home: Path, kind: str) -> str:
 
 
 @cache
-def sweep_hash(module: str, whole: bool) -> str:
-    """The hash of the source that the numbers of a sweep rest on: the experiment's module, and what it uses of
+def sweep_hash(home: Path, whole: bool) -> str:
+    """The hash of the source that the numbers of a sweep rest on: the experiment's file, and what it uses of
     ``theory`` and ``numerics``; of ``papers`` only if `whole` experiments are run.
     """
-    homes = ROOT / "papers" / f"{'/'.join(module.split('.'))}.py", ROOT / "numerics" / "runs.py"
-    return _hash(homes, ("theory", "numerics", *(("papers",) if whole else ())))
+    return _hash((home, ROOT / "numerics" / "runs.py"), ("theory", "numerics", *(("papers",) if whole else ())))
 
 
 def _hash(homes: tuple[Path, ...], followed: tuple[str, ...]) -> str:

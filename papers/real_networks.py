@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -112,7 +113,7 @@ def train(training: Training) -> dict[str, Any]:
     import numpy as np
 
     from ..numerics import fitting, networks
-    from ..numerics.training import CollapseTracker
+    from ..numerics.training import CollapseTracker, UndefinedMetric
 
     inputs = training.inputs
     every = images(inputs)
@@ -147,7 +148,9 @@ def train(training: Training) -> dict[str, Any]:
         for metric, value in found.items():
             metrics.setdefault(metric, []).append(value if value is not None and math.isfinite(value) else None)
 
-    finite = fitting.fit(network, chosen, recipe, training.seed, look, looked)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetric)  # the record has None there
+        finite = fitting.fit(network, chosen, recipe, training.seed, look, looked)
     setting = {key: value for key, value in asdict(training).items() if key not in ("inputs", "measure")}
     return setting | {"n": list(counts), "finite": finite, "epochs": seen, "metrics": metrics}
 
@@ -216,4 +219,6 @@ def draw(panel: Axes, records: Sequence[Mapping[str, Any]], metric: str, color: 
     epochs = whole[0]["epochs"][1:]
     middle, low, high = band([record["metrics"][metric][1:] for record in whole])
     panel.plot(epochs, middle, color=color, linestyle=linestyle, linewidth=1.0)
+    shown = panel.dataLim.frozen()
     panel.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
+    panel.dataLim.set_points(shown.get_points())  # of few starts a band may be huge: curves set the axes

@@ -119,6 +119,9 @@ def find(name: str) -> Claim:
     """
     if "::" in name:
         return _find_in_file(name)
+    if name.endswith(".py"):
+        known = ", ".join(f"{name}::{claim.slug}" for claim in file_claims(name))
+        raise UnknownName(f"{name} is a claims file; name one of its claims: {known}")
     key = name.partition("/")[0]
     if key in shipped_keys() or key in _own().papers:  # one paper loads in a fraction of the time of all
         own = _own().papers.get(key)
@@ -130,19 +133,28 @@ def find(name: str) -> Claim:
     return claims()[name]
 
 
-def _find_in_file(name: str) -> Claim:
-    path, _, slug = name.rpartition("::")
+def file_claims(path: Path | str) -> tuple[Claim, ...]:
+    """The claims of a claims file, which is used from now on.
+
+    Raises:
+        ClaimsFileError: if there is something wrong with it.
+    """
     file = claims_files.add(path)
     for loaded in _own().papers.values():
         if loaded.file == file:
-            found = {claim.slug: claim for claim in loaded.paper.claims}
-            slug = slug.removeprefix(f"{loaded.paper.key}/")
-            if slug not in found:
-                raise UnknownName(f"{path} has no claim {slug!r}; it has: {', '.join(found)}")
-            return found[slug]
+            return loaded.paper.claims
     shown = claims_files.shown(file)
     said = next((problem for problem in problems() if shown in problem), f"{shown}: cannot be used")
     raise claims_files.ClaimsFileError(said)
+
+
+def _find_in_file(name: str) -> Claim:
+    path, _, slug = name.rpartition("::")
+    found = {claim.slug: claim for claim in file_claims(path)}
+    slug = slug.rpartition("/")[2]
+    if slug not in found:
+        raise UnknownName(f"{path} has no claim {slug!r}; it has: {', '.join(found)}")
+    return found[slug]
 
 
 def paper(key: str) -> Paper:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from importlib import resources
 from pathlib import Path
 
@@ -15,13 +16,12 @@ def text(file: Path, key: str, title: str, authors: str) -> str:
     """A claims file with an identity, a threshold and a simulated claim.
 
     Examples:
-        >>> "PAPER = Draft('me2027', 'Ridge', authors='A. Author')" in text(
-        ...     Path("a.py"), "me2027", "Ridge", "A. Author"
-        ... )
+        >>> "PAPER = Draft('me2027', 'Ridge', authors='A. Author'" in text(Path("a.py"), "me2027", "Ridge", "A. Author")
         True
     """
     template = resources.files("tightframe.papers").joinpath("templates", "claims.txt").read_text(encoding="utf-8")
     words = {
+        "@YEAR@": str(date.today().year),
         "@KEY@": key,
         "@FILE@": file.name,
         "@KEYTEXT@": repr(key),

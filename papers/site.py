@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -24,7 +25,7 @@ from .display import describe, summary
 from .documents import Sections
 from .evidence import Verdict
 from .figures import Figure
-from .folders import manifest, replace_folder, require_ours
+from .folders import manifest, replace_folder, require_ours, require_writable
 from .formats import environment
 from .graph import HEIGHT, KINDS, WIDTH, Arrow, Plan, arrows, impact, plan
 from .store import Store
@@ -282,33 +283,33 @@ def report(
 
     Raises:
         UnknownName: for a paper or an experiment that there is not.
-        ValueError: in one line, for a folder that is not ours, or figures that are not what ``simulate`` writes.
-        OSError: if the folder cannot be written to.
+        ValueError: in one line, for a folder that is not ours or cannot be written to, or for figures that are not what
+            ``simulate`` writes. Only what is written at last can fail after the work.
     """
     conversion.required("jinja2", "jinja2", "the report")
     require_ours(Path(out), KIND)
-    names = chosen(papers)
-    source = None if figures is None else Path(figures)
-    drawn = list(_figures(source, simulate, seed, progress))
-    told: dict[str, Told] = {}
-    tasks = [(name, None if store is None else store.folder) for name in names]
-    for found in spread(_work, tasks, jobs):
-        told[found.shown["id"]] = found
-        progress(found.shown["id"])
-    site = Site(told, drawn, tuple(papers))
-    replace_folder(Path(out), site.files(), KIND)
-    return site
-
-
-def _figures(folder: Path | None, names: Sequence[str], seed: int, progress: Callable[[str], None]) -> Iterator[Figure]:
-    """What is at hand of every experiment: made now, or else in the folder."""
-    made: dict[str, Figure] = {}
-    wanted = [experiments.find(name) for name in names]
-    list(drawings.of(folder))  # what is wrong there is said before the work
+    names, wanted = chosen(papers), [experiments.find(name) for name in simulate]
+    at_hand = {figure.experiment.name: figure for figure in drawings.of(None if figures is None else Path(figures))}
+    with _writing(out):
+        require_writable(Path(out))
     for experiment in wanted:
         with tempfile.TemporaryDirectory() as scratch:
             experiments.simulate(experiment.name, seed=seed, out=scratch)
-            made[experiment.name] = drawings.read(experiment, Path(scratch))
+            at_hand[experiment.name] = drawings.read(experiment, Path(scratch))
         progress(experiment.name)
-    for figure in drawings.of(folder):
-        yield made.get(figure.experiment.name, figure)
+    told: dict[str, Told] = {}
+    for found in spread(_work, [(name, None if store is None else store.folder) for name in names], jobs):
+        told[found.shown["id"]] = found
+        progress(found.shown["id"])
+    site = Site(told, list(at_hand.values()), tuple(papers))
+    with _writing(out):
+        replace_folder(Path(out), site.files(), KIND)
+    return site
+
+
+@contextmanager
+def _writing(out: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"cannot write to {out} ({error.strerror})") from None

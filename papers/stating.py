@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import sympy as sp
@@ -132,6 +133,8 @@ def _require_shapes(statement: st.Statement, where: str | None) -> None:
     """Both sides of equations have one shape; what is to be positive is of the right sort."""
     for part in getattr(statement, "parts", ()):
         _require_shapes(part, where)
+    for expr in statement.expressions():
+        require_shapes(expr, where)
     if isinstance(statement, st.Equal):
         shapes = [_shape(side) for side in (statement.left, statement.right)]
         if shapes[0] != shapes[1]:
@@ -145,6 +148,40 @@ def _require_shapes(statement: st.Statement, where: str | None) -> None:
         if shape is None or shape[0] != shape[1]:
             said = "a scalar" if shape is None else f"a matrix of shape {shape[0]} x {shape[1]}"
             raise located(where, f"{type(statement).__name__} is said of square matrices, not of {said}")
+
+
+def require_shapes(expression: Any, where: str | None) -> None:
+    """Sums and products fit together: of symbolic sizes sympy does not look.
+
+    Raises:
+        DraftError: naming the two factors or terms that do not.
+    """
+    pending = [expression]
+    while pending:
+        expr = pending.pop()
+        parts = [part for part in expr.args if isinstance(part, MatrixExpr)]
+        for one, other in pairwise(parts):
+            if isinstance(expr, sp.MatMul) and sp.expand(one.shape[1] - other.shape[0]) != 0:
+                sizes = f"{_text(one)} is {_size(one)} and {_text(other)} is {_size(other)}"
+                raise located(where, f"a product of matrices that do not fit: {sizes}")
+            if isinstance(expr, sp.MatAdd) and _shape(one) != _shape(other):
+                sizes = f"{_text(one)} is {_size(one)} and {_text(other)} is {_size(other)}"
+                raise located(where, f"a sum of matrices of different shapes: {sizes}")
+        if isinstance(expr, sp.Trace | sp.Inverse):
+            inner: Any = expr.arg
+            if sp.expand(inner.shape[0] - inner.shape[1]) != 0:
+                what = "trace" if isinstance(expr, sp.Trace) else "inverse"
+                raise located(where, f"the {what} of {_text(inner)}, which is {_size(inner)}")
+        pending += [part for part in expr.args if isinstance(part, sp.Basic)]
+
+
+def _text(expr: Any) -> str:
+    text = str(expr)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _size(expr: Any) -> str:
+    return f"{expr.shape[0]} x {expr.shape[1]}"
 
 
 def _shape(expr: Any) -> tuple[Any, Any] | None:

@@ -79,9 +79,7 @@ class StepReports:
             lines.append(f"  {step.outcome:<10} {step.name:<{widest}}  {said}".rstrip())
         for name, origin in self.unused:
             place = f"{origin}: " if origin else ""
-            lines.append(
-                f"  {place}the hypothesis {name!r} is not used: the claim holds without it, or it is missing a step"
-            )
+            lines.append(f"  {place}the hypothesis {name!r} is not used: the claim holds without it")
         return "\n".join(lines)
 
 
@@ -95,7 +93,7 @@ def check_steps(claim: Claim | str, step: str | None = None, seed: int = 0) -> S
         ValueError: if it has no derivation, or no step of this name.
 
     Examples:
-        >>> check_steps("han2022/total-covariance").plain().splitlines()[-1].split()[0]
+        >>> check_steps("han2022/total-covariance").plain().splitlines()[1].split()[0]
         'follows'
     """
     found = registry.find(claim) if isinstance(claim, str) else claim
@@ -139,10 +137,19 @@ def _tried(step: Step, claim: Claim, proving: Proving) -> StepReport:
                 return _report(step, claim, "false", "", _where(step, error, proving), started, error.witness)
             reason = reason or str(error)
         else:
-            detail = f"not by {step.by.rule or type(step.by).__name__}: {reason[:SHOWN]}" if reason else ""
+            detail = (
+                f"not by {step.by.rule or type(step.by).__name__}: {reason[:SHOWN]}" if reason else vacuous(step.says)
+            )
             return _report(step, claim, "follows", _rule(by, proving), detail, started)
     hints = " ".join(missing_inverses(step, proving))
     return _report(step, claim, "not shown", "", f"{reason[:SHOWN]}{f'. {hints}' if hints else ''}", started)
+
+
+def vacuous(says: st.Statement) -> str:
+    """A warning where both sides of an equation are the same expression."""
+    if isinstance(says, st.Equal) and says.left == says.right:
+        return f"says {says.latex()}: both sides are the same; sympy may have simplified what was written"
+    return ""
 
 
 def _rule(by: rules.Justification, proving: Proving) -> str:
@@ -262,6 +269,8 @@ def remarks(claim: Claim, where: Standing) -> Iterator[str]:
         elif piece.outcome in ("undecided", "refuted", "diverge") and piece.detail != "no derivation":
             at = next((origin for name, origin in places.items() if f"step {name!r}" in piece.detail), None)
             yield f"{_place(at or claim.origin)}{claim.id}: {piece.outcome}: {piece.detail}"
+    if said := vacuous(claim.statement):
+        yield f"{_place(claim.origin)}{claim.id}: {said}"
     for name, _, used in where.report.hypotheses if where.report else ():
         if not used:
             yield f"{_place(line_of(claim.origin, name))}{claim.id}: the hypothesis {name!r} is not used"

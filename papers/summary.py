@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from ..theory.abbreviations import Folding, needed
+from ..theory.abbreviations import needed
 from ..theory.printing import latex as formula
-from . import experiments, prose, registry
+from . import experiments, registry
 from .bibliography import authors, entry, reference
 from .claim import Claim, Paper
 from .evidence import Evidence, Verdict
-from .formats import FORMATS, Block, Display, Document, Heading, Items, Paragraph, Span, pdf
+from .formats import FORMATS, Block, Display, Document, Heading, Items, Paragraph, Span, pdf, running
 from .layout import block, broken
 from .store import Store
 from .verification import Standing, standing
@@ -73,12 +73,13 @@ def compose(paper: Paper, store: Store | None = None) -> Document:
     blocks: list[Block] = [*_counts(words), *_overview(found, words)]
     for claim, where in found:
         blocks += _of_claim(claim, where, words[claim.id], store)
-    blocks += _simulations(paper)
+    blocks += [*_lemmas(found), *_simulations(paper)]
     blocks += [Heading("Reference"), Paragraph((Span(reference(paper)),))]
     year = entry(paper.bibtex).fields.get("year", "")
     people = ", ".join(authors(paper))
     source = (Span(f"{people}: "), Span(paper.title, "emphasis"), Span(f", {year}" if year else ""))
-    return Document("What was found of every claim", source, tuple(blocks))
+    title = "What was found of every claim"
+    return Document((Span(title),), title, source, tuple(blocks))
 
 
 def _counts(words: dict[str, str]) -> Iterator[Block]:
@@ -109,7 +110,8 @@ def _overview(found: list[tuple[Claim, Standing]], words: dict[str, str]) -> Ite
 
 
 def _of_claim(claim: Claim, where: Standing, word: str, store: Store | None) -> Iterator[Block]:
-    yield Heading(_capital(f"{claim.locator}: {claim.title}") if claim.locator else claim.title)
+    locator = f"{_capital(claim.locator)}: " if claim.locator else ""
+    yield Heading(f"{locator}{claim.title}", (Span(locator), *_prose(claim, claim.title)))
     trail = f". Verdict: {where.verdict_text()}. Claim "
     yield Paragraph((Span(_capital(word), "strong"), Span(trail), Span(claim.id, "code"), Span(".")))
     if claim.beyond:
@@ -117,7 +119,13 @@ def _of_claim(claim: Claim, where: Standing, word: str, store: Store | None) -> 
     for piece in where.evidence:
         yield Paragraph((*_evidence(piece), *_command(claim, piece), Span(".")))
     if claim.numerics is not None and not any(piece.kind == "property" for piece in where.evidence):
-        yield Paragraph((Span("Simulation: none on this machine yet; "), Span(f"tightframe verify {claim.id}", "code")))
+        yield Paragraph(
+            (
+                Span("Simulation: none on this machine yet; "),
+                Span(f"tightframe verify {claim.id}", "code"),
+                Span(" runs it."),
+            )
+        )
     for name in experiments_of(claim):
         says = experiments.find(name).says
         yield Paragraph((Span("Figure: "), Span(f"tightframe simulate {name}", "code"), Span(f" ({says}).")))
@@ -125,8 +133,8 @@ def _of_claim(claim: Claim, where: Standing, word: str, store: Store | None) -> 
         yield Paragraph(_prose(claim, claim.notes))
     for other, its in linked(claim, store):
         verb = "Corrected" if other.corrects == claim.id else "Sharpened"
-        says = Span(f": {other.title}. Verdict: {its.verdict_text()}.")
-        yield Paragraph((Span(f"{verb} by", "strong"), Span(" "), Span(other.id, "code"), says))
+        says = (Span(": "), *_prose(other, other.title), Span(f". Verdict: {its.verdict_text()}."))
+        yield Paragraph((Span(f"{verb} by", "strong"), Span(" "), Span(other.id, "code"), *says))
         yield from _statement(other)
         if other.notes:
             yield Paragraph(_prose(other, other.notes))
@@ -146,23 +154,31 @@ def _command(claim: Claim, piece: Evidence) -> tuple[Span, ...]:
 
 
 def _statement(claim: Claim) -> Iterator[Block]:
-    folding = Folding(claim.setting.definitions, claim.setting.symmetric)
-    says = folding.statement(claim.statement)
     yield Paragraph((Span("It states"),))
-    yield Display(broken(says.latex()))
-    definitions = needed(claim.setting.definitions, [says])
+    yield Display(broken(claim.statement_latex()))
+    definitions = needed(claim.setting.definitions, [claim.statement])
     if definitions:
         yield Paragraph((Span("where"),))
         yield Display(block([f"{formula(name)} = {formula(what)}" for name, what in definitions.items()]))
 
 
 def _prose(claim: Claim, text: str) -> tuple[Span, ...]:
-    names = prose.names([*claim.setting.definitions, *claim.symbols])
-    return tuple(Span(p.text, "formula" if p.formula else "") for p in prose.pieces(text, names))
+    return running(text, claim.names)
 
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _lemmas(found: list[tuple[Claim, Standing]]) -> Iterator[Block]:
+    claims: dict[str, list[Span]] = {}
+    for claim, where in found:
+        for lemma in where.conditional_on:
+            before = claims.setdefault(lemma, [])
+            before += [Span(", " if before else ": "), Span(claim.slug, "code")]
+    if claims:
+        yield Heading("Theorems of the literature that are believed and not checked")
+        yield Items(tuple((Span(lemma, "strong"), *slugs) for lemma, slugs in sorted(claims.items())))
 
 
 def _simulations(paper: Paper) -> Iterator[Block]:

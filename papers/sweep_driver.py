@@ -34,13 +34,17 @@ class Lost(ValueError):
 
 @dataclass(frozen=True)
 class Driven:
-    """Configurations: all, those that were finished before, and now."""
+    """Configurations: all, those that were finished before, and now; of these, those without numbers, and those that
+    did not converge.
+    """
 
     configurations: int
     before: int
     now: int
     seconds: float
     interrupted: bool
+    failed: int = 0
+    unconverged: int = 0
 
 
 def drive(
@@ -97,7 +101,8 @@ def drive(
         interrupted = True
     writer.write()
     progress(before + writer.rows)
-    return Driven(count, before, writer.rows, time.monotonic() - began, interrupted)
+    spent = time.monotonic() - began
+    return Driven(count, before, writer.rows, spent, interrupted, writer.failed, writer.unconverged)
 
 
 class _Writer:
@@ -106,7 +111,7 @@ class _Writer:
     def __init__(self, folder: Folder, done: np.ndarray, every: float) -> None:
         self.folder, self.done, self.every = folder, done, every
         self.waiting: list[Columns] = []
-        self.rows, self.last = 0, -math.inf
+        self.rows, self.failed, self.unconverged, self.last = 0, 0, 0, -math.inf
 
     def add(self, columns: Columns) -> None:
         """Rows of a batch, less those that were there already."""
@@ -116,6 +121,8 @@ class _Writer:
         kept = {name: [column[place] for place in fresh] for name, column in columns.items()}
         self.done[kept["configuration"]] = True
         self.rows += len(fresh)
+        self.failed += sum(error is not None for error in kept.get("error", ()))
+        self.unconverged += sum(converged is False for converged in kept.get("converged", ()))
         self.waiting.append(kept)
 
     def write_if_due(self) -> None:

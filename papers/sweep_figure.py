@@ -191,7 +191,8 @@ class _Shading:
         else:
             drawn.colorbar(mpl.cm.ScalarMappable(self.norm, self.map), ax=panels, label=f"mean of {_text(self.name)}")
         if handles:
-            drawn.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)))
+            columns = min(len(handles), max(2, round(1.6 * len(panels))))
+            drawn.legend(handles=handles, loc="outside upper center", ncols=columns)
 
 
 def _diagram(

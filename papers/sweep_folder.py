@@ -148,7 +148,7 @@ class Folder:
         found = []
         for path in self.parts:
             try:
-                decoded(path, self.key)
+                intact(path)
             except ValueError as error:
                 print(f"tightframe: left out {path} ({error}); start the sweep again to redo it", file=sys.stderr)
             else:
@@ -183,6 +183,21 @@ def _array(name: str, values: list[Any]) -> pa.Array:
     return pa.array(values)
 
 
+def intact(path: Path) -> bytes:
+    """The bytes of a part.
+
+    Raises:
+        ValueError: if they are not those that were written.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"it cannot be read: {error.strerror}") from None
+    if path.name != f"part-{_digest(content)}.parquet":
+        raise ValueError("its contents do not fit its name")
+    return content
+
+
 def decoded(path: Path, key: str) -> pa.Table:
     """The rows of a part.
 
@@ -193,13 +208,7 @@ def decoded(path: Path, key: str) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"it cannot be read: {error.strerror}") from None
-    if path.name != f"part-{_digest(content)}.parquet":
-        raise ValueError("its contents do not fit its name")
-    try:
-        table = pq.read_table(pa.BufferReader(content))
+        table = pq.read_table(pa.BufferReader(intact(path)))
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"not a Parquet file: {str(error)[:80]}") from None
     metadata = table.schema.metadata or {}

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import experiments
-from .experiments import Experiment, modules
+from .experiments import EXPERIMENTS, Experiment, modules
 from .prediction import Input, Word, exact, to_float
 
 if TYPE_CHECKING:
@@ -103,12 +103,12 @@ def load(path: Path) -> Spec:
 
 
 def named(path: Path) -> str | None:
-    """The experiment that a file names, if it does and there is one: what can be loaded before all is looked at."""
+    """The experiment of ours that a file names, if it does: what can be loaded before all is looked at."""
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8")).get("experiment")
     except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, str) and found in modules() else None
+    return found if isinstance(found, str) and found in EXPERIMENTS else None
 
 
 def read(given: Mapping[str, Any]) -> Spec:

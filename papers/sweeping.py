@@ -13,8 +13,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import provenance, sweep_spec
-from .experiments import modules
+from . import experiments, provenance, sweep_spec
 from .prediction import echo
 from .sweep_driver import Driven, Progress, drive
 from .sweep_folder import Folder, query, require_extra
@@ -58,13 +57,19 @@ class Report:
             "finished_now": told.now,
             "seconds": round(told.seconds, 3),
             "interrupted": told.interrupted,
+            "failed_now": told.failed,
+            "unconverged_now": told.unconverged,
         }
 
     def plain(self) -> str:
         told = self.driven
         rate = f", {told.now / told.seconds:.3g} a second" if told.now and told.seconds else ""
         finished = f"{told.before + told.now} of {told.configurations} configurations, {told.now} of them now{rate}"
-        return f"{finished}\nwritten: {self.folder}"
+        lines = [finished]
+        if told.failed or told.unconverged:
+            failed = f"{told.failed} have no numbers (column error)"
+            lines.append(f"of these, {failed}, and {told.unconverged} did not converge (column converged)")
+        return "\n".join([*lines, f"written: {self.folder}"])
 
     def query(self, sql: str) -> pa.Table:
         """What DuckDB answers about the table ``results``; ``.to_pandas()`` or `polars.from_arrow` go on from there."""
@@ -96,8 +101,6 @@ def setting(spec: Spec, number: int) -> dict[str, Any]:
 
 def _whole(spec: Spec, configurations: Sequence[Mapping[str, Any]]) -> Columns:
     """The numbers of whole experiments: what is a single number becomes a column."""
-    from . import experiments
-
     rows = []
     for each in configurations:
         values = {name: value for name, value in each.items() if name != "seed"}
@@ -124,7 +127,14 @@ def _understood(text: str) -> tuple[Spec, str]:
     import json
 
     told = json.loads(text)
-    return sweep_spec.read(told["spec"]), told["device"]
+    spec = sweep_spec.read(told["spec"])
+    if told["source"] != _source(spec):
+        raise ValueError("a worker has another version of tightframe than the driver")
+    return spec, told["device"]
+
+
+def _source(spec: Spec) -> str:
+    return provenance.sweep_hash(experiments.home(spec.experiment.name), spec.experiment.cell is None)
 
 
 def simulated(text: str, batch: Batch) -> Columns:
@@ -193,7 +203,8 @@ class Plan:
         """What `simulated` is told."""
         import json
 
-        return json.dumps({"spec": self.spec.canonical, "device": self.device}, sort_keys=True)
+        told = {"spec": self.spec.canonical, "device": self.device, "source": self.code["source"]}
+        return json.dumps(told, sort_keys=True)
 
     def told(self) -> dict[str, Any]:
         """What ``sweep.json`` says."""
@@ -240,7 +251,7 @@ def plan(file: Path, out: Path | None = None, device: str = "auto") -> Plan:
     spec = sweep_spec.load(file)
     code = {
         "version": version("tightframe"),
-        "source": provenance.sweep_hash(modules()[spec.experiment.name], spec.experiment.cell is None),
+        "source": _source(spec),
         "engines": provenance.engines("sweep"),
     }
     root = _root(file, out)
@@ -351,7 +362,6 @@ def _bytes(number: float) -> str:
 def warm(experiment: str) -> None:
     """Load what a batch of this experiment needs."""
     from ..numerics import runs
-    from . import experiments
 
     cell = experiments.find(experiment).cell
     assert runs.minima

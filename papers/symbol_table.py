@@ -15,7 +15,7 @@ from ..theory.proof import statement as st
 from ..theory.proof.checker import Range
 from .claim import Claim
 from .latex_tokens import Unreadable, spelled
-from .notation import Notation, renaming
+from .notation import Notation, abbreviated, renaming
 from .substitution import defined, substituted
 
 PRIME = "\N{PRIME}"  # in names of matrices
@@ -45,8 +45,10 @@ def subject(claim: Claim, notation: Notation | None = None) -> Subject:
     setting = claim.setting
     renamed: dict[Any, Any] = {} if notation is None else renaming(notation, claim)
     new = {old: _unprimed(found) for old, found in renamed.items()}
+    found = abbreviated(claim, renamed)
+    statement, definitions = found.statement, found.definitions
     if not new:
-        return Subject(claim.statement, setting.parameters, setting.symmetric, setting.definitions)
+        return Subject(statement, setting.parameters, setting.symmetric, definitions)
     parameters: dict[sp.Symbol, Range] = {}
     for symbol, bounds in setting.parameters.items():
         found = new.get(symbol, symbol)
@@ -57,7 +59,7 @@ def subject(claim: Claim, notation: Notation | None = None) -> Subject:
             positive = Range(bounds.low and 0 * bounds.low, open=True) if bounds.positive else Range(None)
             parameters.setdefault(letter, positive)
     symmetric = tuple(symbol.xreplace(new) for symbol in setting.symmetric)
-    return Subject(substituted(claim.statement, new), parameters, symmetric, defined(setting.definitions, new))
+    return Subject(substituted(statement, new), parameters, symmetric, defined(definitions, new))
 
 
 @dataclass(frozen=True)

@@ -84,12 +84,18 @@ def accept(claim: Claim, certificate: Mapping[str, Any]) -> checker.Report:
     return report
 
 
+def _home(claim: Claim) -> Path:
+    """The file that a claim is written in; of a draft that is in no registry, that of the draft."""
+    known = claim.paper in registry.shipped_keys() or registry.is_own(claim.paper)
+    return registry.home(claim.paper) if known or not claim.origin else Path(claim.origin.rpartition(":")[0])
+
+
 def _key(claim: Claim, kind: str, seed: int, budget: int) -> dict[str, Any]:
     return {
         "claim": claim.id,
         "hash": claim.hash,
         "kind": kind,
-        "sources": provenance.source_hash(registry.home(claim.paper), kind),
+        "sources": provenance.source_hash(_home(claim), kind),
         "engines": provenance.engines(kind),
         "seed": seed,
         "budget": budget,

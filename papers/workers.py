@@ -71,6 +71,19 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes that are started meanwhile ignore Ctrl-C, which is for the driver."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @dataclass
 class _Member:
     """A process, our end of its pipe, and the batches that it has."""
@@ -88,11 +101,12 @@ class Processes:
 
     def __init__(self, count: int, task: Task, warm: Callable[[], object] | None = None) -> None:
         self.task, self.warm, self.text = task, warm, ""
-        self.members = [self._started() for _ in range(count)]
+        # The others start with the first batch: where cores are few, all at once would slow down the driver.
+        self.count, self.members = count, [self._started()]
 
     @property
     def capacity(self) -> int:
-        return QUEUED * len(self.members)
+        return QUEUED * self.count
 
     def _started(self) -> _Member:
         from multiprocessing import get_context
@@ -106,6 +120,7 @@ class Processes:
         return _Member(process, ours)
 
     def submit(self, batch: Batch) -> None:
+        self.members += [self._started() for _ in range(self.count - len(self.members))]
         member = min(self.members, key=lambda each: len(each.batches))
         member.batches.append(batch)
         with suppress(OSError):  # it has died: `finished` sees that
@@ -186,7 +201,7 @@ class Cluster:
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a worker that dies is no news: batches are redone
         self.local: Any = None
         if address is None:
-            with _one_thread_each():
+            with _one_thread_each(), _deaf_to_interrupts():
                 self.local = LocalCluster(
                     n_workers=count,
                     threads_per_worker=1,

@@ -17,7 +17,8 @@ from tightframe.theory.derivation import Proof
 from tightframe.theory.proof import checker
 from tightframe.theory.proof.certificate import binding
 
-IDS = [name for name, claim in registry.claims().items() if claim.recorded is not Verdict.REFUTED]
+DERIVED = [name for name, claim in registry.claims().items() if claim.derive is not None]
+IDS = [name for name in DERIVED if registry.find(name).recorded is not Verdict.REFUTED]
 SIMULATED = [name for name in IDS if registry.find(name).numerics is not None]
 
 

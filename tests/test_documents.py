@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
@@ -17,8 +19,9 @@ import golden
 import pytest
 import sympy as sp
 import typst
-from tightframe.papers import cli, conversion, documents, formats, layout, prose, registry
+from tightframe.papers import cli, conversion, documents, formats, layout, prose, registry, terminal
 from tightframe.papers.claim import Claim
+from tightframe.papers.notation import abbreviated, load
 from tightframe.papers.store import shipped_certificate
 from tightframe.papers.verification import standing
 from tightframe.theory.abbreviations import Folding, needed
@@ -61,7 +64,7 @@ def test_a_document_has_every_part(claim: Claim, form: str) -> None:
     if claim.version:
         assert f"arXiv:{claim.version}" in text
     for step in steps(claim):
-        assert f"{step.name}." in text
+        assert all(piece.text.strip(" ") in text for piece in prose.pieces(f"{step.name}.", claim.names))
         words = [piece.text for piece in prose.pieces(step.because) if not piece.formula and piece.text.isalpha()]
         assert all(word in text for word in words)
 
@@ -106,10 +109,10 @@ def test_a_page_is_one_file_with_mathml_and_nothing_else(claim: Claim) -> None:
     words = " ".join(page.words.split())
     assert f"{total} of {total} steps machine-checked" in words
     assert f"Verdict: {claim.recorded}" in words
-    assert claim.title in words
+    assert terminal.sentence(claim.title) in words
     assert claim.hash in words
     assert all(f"({part.tag})" in words for part in displays(document) if part.tag)
-    assert all(f"{step.name}." in words for step in steps(claim))
+    assert all(f"Step {number}: " in words for number in range(1, total + 1))
 
 
 # Every displayed formula is measured, and must not be wider than the page.
@@ -208,7 +211,8 @@ def test_hypotheses_are_marked_as_the_checker_reports_them(claim: Claim) -> None
     report = documents.checked(claim, standing(claim)).report
     assert report is not None
     shown = [part.spans for part in document.blocks if isinstance(part, formats.Paragraph)]
-    marks = {spans[0].text: spans[1].text for spans in shown if spans[0].text.startswith("(H")}
+    named = [spans for spans in shown if spans[0].text.startswith("(H")]
+    marks = {spans[0].text: next(span.text for span in spans if "used): " in span.text) for spans in named}
     expected = [f" ({'used' if used else 'not used'}): " for _, _, used in report.hypotheses]
     assert list(marks.values()) == expected
 
@@ -289,8 +293,9 @@ def test_a_claim_without_derivation_says_so() -> None:
 
 
 def test_folding_abbreviations_changes_no_statement(claim: Claim) -> None:
-    folding = Folding(claim.setting.definitions, claim.setting.symmetric)
-    translation, _ = claim.setting.translation()
+    definitions = abbreviated(claim).definitions
+    folding = Folding(definitions, claim.setting.symmetric)
+    translation = claim.setting.translation()[0].redefined(definitions)
     translation.statement(claim.statement)
     for hypothesis in claim.setting.hypotheses:
         folded = folding.statement(hypothesis.statement)
@@ -445,11 +450,95 @@ def test_a_line_that_is_too_long_is_seen(tmp_path: Path) -> None:
 
 
 def test_special_characters_are_escaped() -> None:
-    document = formats.Document("50% & more_", (formats.Span("a_b # {c} ~ ^ \\ <x>"),), ())
+    title = (formats.Span("50% & more_"),)
+    document = formats.Document(title, "50% & more_", (formats.Span("a_b # {c} ~ ^ \\ <x>"),), ())
     text = formats.latex(document)
     assert r"50\% \& more\_" in text
     assert r"a\_b \# \{c\} \textasciitilde{} \textasciicircum{} \textbackslash{} \textless{}x\textgreater{}" in text
     assert formats.markdown(document).startswith("# 50% & more\\_")
+
+
+# ---------------------------------------------------------------------------------------------- sentences with formulas
+
+
+def test_no_formula_in_a_title_or_a_description_is_left_in_plain_text(claim: Claim) -> None:
+    said = [claim.title, *(parameter.says for parameter in claim.domain.parameters)]
+    said += [part for each in claim.setting.hypotheses for part in (each.name, each.says)]
+    for sentence in said:
+        words = "".join(piece.text for piece in prose.pieces(sentence, claim.names) if not piece.formula)
+        assert not re.search(r"[\^_<>]|>=|\blam\b|\b(?:alpha|beta|gamma|lambda|mu)\b", words), (sentence, words)
+
+
+def test_formulas_in_titles_are_typeset_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "garrod2025/dnc-scale"
+    document = composed(name)
+    tex = r"\lambda n^{1/(L+1)} = \alpha^{(L-1)/(L+1)} / (e^{\alpha} + K - 1)"
+    assert f"iff ${tex}$" in formats.markdown(document).splitlines()[0]
+    assert rf"\section*{{\boldmath Neural collapse is critical iff ${tex}$}}" in formats.latex(document)
+    assert "\n= Neural collapse is critical iff $lambda n^(1 slash (L + 1))" in formats.typst(document)
+    page = formats.html(document)
+    assert re.search("<h1>Neural collapse is critical iff <math>.*</math></h1>", page)
+    plain = "Neural collapse is critical iff λ n^(1/(L+1)) = α^((L-1)/(L+1)) / (e^α + K - 1)"
+    assert f"<title>{plain}</title>" in page
+    assert run("show", name, capsys=capsys)[1].splitlines()[0] == f"{name}  {plain}"
+
+
+def test_a_terminal_without_unicode_gets_plain_text(capsys: pytest.CaptureFixture[str]) -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "tightframe.papers.cli", "show", "garrod2025/dnc-scale"]
+    done = subprocess.run(command, capture_output=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert b"critical iff lam n^(1/(L+1))" in done.stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "formulas"),
+    [
+        ("A Gram matrix.", []),
+        ("With a free bias a layer is a frame, a > 0.", ["a > 0"]),
+        ("a product of rank d", ["d"]),
+        ("(k-j)(h-l)^T is not M-th", [r"(k - j) (h - l)^{\top}"]),
+        ("like -log lam, of e^(-mu t)", [r"- \log \lambda", r"e^{-\mu t}"]),
+        ("sum_i s_i^2 over I - 1 1^T/K", [r"\textstyle\sum_{i} s_{i}^{2}", r"I - \mathbf{1} \mathbf{1}^{\top} / K"]),
+        ("x^((L+1)/(2 (L-1)))", [r"x^{(L+1)/(2(L-1))}"]),
+    ],
+)
+def test_sentences(text: str, formulas: list[str]) -> None:
+    found = [piece.text for piece in prose.pieces(text, {"a": "a", "d": "d"}) if piece.formula]
+    assert [re.sub(r"(?<=[({]2) ", "", each) for each in found] == formulas
+
+
+# ---------------------------------------------------------------------------------------------- notations
+
+
+@pytest.mark.parametrize(("name", "letters"), [("dang2023/balanced-of", "han2022"), ("han2022/snr-flow", "garrod2025")])
+def test_a_derivation_in_another_notation_says_what_is_cited_in_it(name: str, letters: str) -> None:
+    claim, notation = registry.find(name), load(letters)
+    document = documents.compose(claim, notation=notation)
+    said = next(block.rows for block in document.blocks if isinstance(block, formats.Display))
+    mine = next(block.rows for block in composed(name).blocks if isinstance(block, formats.Display))
+    letter = {"han2022": "C", "garrod2025": "K"}[letters]
+    assert said != mine
+    assert re.search(rf"(?<![A-Za-z]){letter}(?![A-Za-z])", "".join(said))
+    formulas = [span.text for block in document.blocks for span in spans_of(block) if span.style == "formula"]
+    formulas += [row for block in document.blocks if isinstance(block, formats.Display) for row in block.rows]
+    old = {"han2022": "K", "garrod2025": "C"}[letters]
+    left = [text for text in formulas if re.search(rf"(?<![A-Za-z\\]){old}(?![A-Za-z])", text)]
+    assert not left
+
+
+def spans_of(block: formats.Block) -> Iterator[formats.Span]:
+    if isinstance(block, formats.Paragraph):
+        yield from block.spans
+    elif isinstance(block, formats.Items):
+        yield from (span for item in block.items for span in item)
+
+
+@needs_pdflatex
+def test_a_derivation_in_another_notation_compiles(tmp_path: Path) -> None:
+    text = documents.document("dang2023/balanced-of", "latex", values={"M": "2"}, notation=load("garrod2025"))
+    assert "$L = 2$" in text
+    assert not too_long(compiled(text, tmp_path))
 
 
 # ---------------------------------------------------------------------------------------------- the command
@@ -477,19 +566,23 @@ def test_derive_prints_writes_and_gives_json(capsys: pytest.CaptureFixture[str],
 
 def bad_inputs(tmp_path: Path) -> list[tuple[list[str], str]]:
     (tmp_path / "file").write_text("")
+    (tmp_path / "clash.toml").write_text('C = "K"\nN = "K"\n')
     known = ["derive", "han2022/total-covariance"]
     return [
-        (["derive"], "Missing argument"),
+        (["derive"], "expected the ID of a claim, or --paper KEY"),
         (["derive", "han2022/total-covarianc"], "the nearest is han2022/total-covariance"),
         ([*known, "--format", "word"], "unknown format 'word'; expected one of markdown, latex, typst, html, pdf"),
         ([*known, "--format", "pdf", "--json"], "a PDF goes to a file"),
         ([*known, "--set", "C"], "expected --set name=value"),
         ([*known, "--out", str(tmp_path)], "cannot write"),
         ([*known, "--out", str(tmp_path / "file" / "x.tex")], "cannot write"),
+        (["derive", "--paper", "han2022", "--notation", "dang2023"], "--notation is for one claim"),
+        ([*known, "--notation", "wang2024"], "no notation is called 'wang2024'"),
+        ([*known, "--notation", str(tmp_path / "clash.toml")], "C and N would both be K"),
     ]
 
 
-@pytest.mark.parametrize("number", range(7))
+@pytest.mark.parametrize("number", range(10))
 def test_bad_input_is_one_line_and_exit_code_2(number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words, expected = bad_inputs(tmp_path)[number]
     code, out, err = run(*words, capsys=capsys)

@@ -317,7 +317,7 @@ def test_every_bad_input_is_tried(tmp_path: Path) -> None:
 
 
 def test_the_registry_names_its_experiments() -> None:
-    for name in experiments.EXPERIMENTS:
+    for name in experiments.modules():
         experiment = experiments.find(name)
         assert experiment.name == name
         values: Values = experiments.read(experiment.inputs, {})  # defaults are enough

@@ -31,9 +31,11 @@ UNRECORDED: tuple[str, ...] = (  # of which only a sample was tried
     "garrod2025/global-rank-decay",
     "garrod2025/relu-suboptimal",
     "garrod2025/imbalanced-rank",
-    "garrod2025/imbalanced-dnc",
+    "liu2024/geometry",
+    "liu2024/direction-collapse",
+    "liu2024/interlacing",
+    "liu2024/balanced-limit",
     "tightframe/solution-dimension",
-    "tightframe/exact-rank",
     "tightframe/relu-pairs",
 )
 TRIED = 5  # mutants a claim, about; the slow test tries all

@@ -173,12 +173,14 @@ def test_headings_are_in_order_and_the_keyboard_reaches_the_content(pages: dict[
         assert set(labels) <= set(page.ids())
 
 
-def test_every_claim_is_a_link_in_the_graph_with_its_verdict_in_words(pages: dict[str, Page]) -> None:
+def test_every_claim_is_a_link_in_the_graph_with_its_verdict_in_words(pages: dict[str, Page], built: Path) -> None:
+    told = json.loads((built / "report.json").read_text(encoding="utf-8"))["claims"]
     labels = {
         a["href"]: a["aria-label"] or "" for tag, a in pages["graph.html"].elements if tag == "a" and "aria-label" in a
     }
-    for name, claim in registry.claims().items():
-        assert labels[f"claim/{name}.html"].startswith(f"{name}, {claim.recorded}")
+    assert set(told) == set(registry.claims())
+    for name in told:
+        assert labels[f"claim/{name}.html"].startswith(f"{name}, {told[name]['verdict']}")
 
 
 def test_verdicts_are_words_beside_colours_and_explained(pages: dict[str, Page]) -> None:
@@ -330,7 +332,7 @@ def test_a_report_of_one_paper_has_no_dead_links(tmp_path: Path) -> None:
     folders.replace_folder(tmp_path / "site", made.files(), site.KIND)
     found = {path: Page(text) for path, text in made.pages()}
     assert dead(tmp_path / "site", found) == []
-    assert "3 of 13 claims" in found["paper/han2022.html"].said()
+    assert f"3 of {len(registry.paper('han2022').claims)} claims" in found["paper/han2022.html"].said()
 
 
 # ------------------------------------------------------------------------------------------------ figures
@@ -385,7 +387,7 @@ def test_figures_are_those_of_the_numbers(tmp_path: Path) -> None:
     ],
 )
 def test_other_files_are_one_line(numbers: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not what tightframe simulate x writes"):
+    with pytest.raises(ValueError, match="not what tightframe simulate x writes today; run it again"):
         figures.read(EXPERIMENT, saved(tmp_path, numbers))
 
 
@@ -396,10 +398,10 @@ def test_an_image_that_is_none_is_one_line(tmp_path: Path) -> None:
 
 
 def test_experiments_name_claims_that_there_are(pages: dict[str, Page]) -> None:
-    for name in experiments.EXPERIMENTS:
+    for name in experiments.modules():
         experiment = experiments.find(name)
         assert set(experiment.claims) <= set(registry.claims())
-        key = experiments.EXPERIMENTS[name].partition(".")[0]
+        key = experiments.modules()[name].partition(".")[0]
         for path in (f"paper/{key}.html", *(f"claim/{claim}.html" for claim in experiment.claims)):
             assert f"{name}: {experiment.says}. No figure was made for this report." in pages[path].said()
 
@@ -517,6 +519,15 @@ def test_what_is_not_ours_is_not_overwritten(tmp_path: Path, capsys: pytest.Capt
         assert contents(tmp_path) == before
 
 
+def test_what_cannot_be_written_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(site, "spread", lambda *arguments: pytest.fail("it began to work"))
+    assert cli.main(["report", "--out", str(tmp_path / "file" / "site")]) == 2
+    assert re.fullmatch(r"tightframe: cannot write to .*/site \(.*\)\n", capsys.readouterr().err)
+
+
 def test_the_current_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -532,6 +543,7 @@ def test_the_current_folder_is_not_replaced(tmp_path: Path, monkeypatch: pytest.
         (["--out", "site", "--paper", "nobody2020"], "no paper is called 'nobody2020'"),
         (["--out", "site", "--simulate", "central"], "no experiment is called 'central'"),
         (["--out", "site", "--figures", "nowhere"], "expected a folder that tightframe simulate --out wrote"),
+        (["--out", "site", "--figures", "."], "expected a folder that tightframe simulate --out wrote"),
         (["--out", "site", "-j", "0"], "Invalid value"),
     ],
 )
@@ -557,11 +569,11 @@ def test_the_verb_prints_what_is_in_the_report(
     assert data["pages"] == len(list(out.rglob("*.html"))) == 7
     assert data["refuted"] == {REFUTED: []}
     assert data["figures"] == []
-    assert set(data["without_figure"]) == set(experiments.EXPERIMENTS)
+    assert set(data["without_figure"]) == set(experiments.modules())
     assert cli.main(["report", "--out", str(out)]) == 0
     assert capsys.readouterr().out == (
         "2 claims: 1 proved, 1 refuted\n"
-        f"figures of 0 of {len(experiments.EXPERIMENTS)} experiments\n"
+        f"figures of 0 of {len(experiments.modules())} experiments\n"
         f"written: {out / 'index.html'} and 6 more pages\n"
     )
 
@@ -674,7 +686,8 @@ def test_the_whole_report_is_the_same_in_any_process(tmp_path: Path) -> None:
         said, derivation = every[f"claim/{name}.html"].said(), claim.derivation
         if derivation is not None:
             assert f"{len(derivation.steps)} of {len(derivation.steps)} steps machine-checked" in said
-        assert f"{site.MARKS[claim.recorded]} {claim.recorded}" in said
+        verdict = Verdict(papers.show(name)["verdict"])
+        assert f"{site.MARKS[verdict]} {verdict}" in said
 
 
 @pytest.mark.slow

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from tightframe.papers import registry, summary
+from tightframe.papers.claim import Claim
 from tightframe.papers.evidence import Verdict
 from tightframe.papers.experiments import EXPERIMENTS
-from tightframe.papers.verification import standing
+from tightframe.papers.store import Store
+from tightframe.papers.verification import Standing, standing
 from typer.testing import CliRunner
 
 PAPERS = [key for key in registry.papers() if key != "tightframe"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def looked_up_once() -> Iterator[None]:
+    """Every claim's evidence is read and checked once, not for every page."""
+    found: dict[str, Standing] = {}
+
+    def once(claim: Claim, store: Store | None = None) -> Standing:
+        if claim.id not in found:
+            found[claim.id] = standing(claim, store)
+        return found[claim.id]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(summary, "standing", once)
+        yield
 
 
 @pytest.fixture(scope="module", params=PAPERS)
@@ -29,7 +47,7 @@ def test_every_claim_stands_on_the_page_with_its_verdict(page: tuple[str, str]) 
     assert named == [claim.id for claim in registry.paper(key).claims]
     for section, match in zip(sections, found, strict=True):
         if match:
-            where = standing(registry.find(match.group(1)))
+            where = summary.standing(registry.find(match.group(1)))
             assert f"Verdict: {where.verdict_text()}" in section
             assert all(lemma in section for lemma in where.conditional_on)
 
@@ -52,7 +70,7 @@ def test_experiments_are_named_with_their_command(page: tuple[str, str]) -> None
 def test_the_word_follows_the_evidence() -> None:
     """A claim is confirmed while its evidence is, and no longer."""
     claim = registry.find("garrod2025/dnc-psd")
-    where = standing(claim)
+    where = summary.standing(claim)
     assert summary.finding(claim, where) == "confirmed, and sharpened"
     words = {Verdict.OPEN: "undecided", Verdict.REFUTED: "refuted", Verdict.ATTESTED: "attested, and sharpened"}
     for verdict, word in words.items():

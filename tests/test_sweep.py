@@ -17,7 +17,7 @@ pytest.importorskip("duckdb")
 from tightframe.numerics import simulations
 from tightframe.numerics.sweep import Axis, Design, batch_size, batches, windows
 from tightframe.papers import cli, experiments, sweep_figure, sweep_spec, sweeping
-from tightframe.papers.sweep_driver import drive
+from tightframe.papers.sweep_driver import Driven, drive
 from tightframe.papers.workers import Outcome, cluster
 
 SMALL = """
@@ -61,15 +61,19 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
     return written
 
 
-def run_here(file: Path) -> sweeping.Plan:
+def driven_here(file: Path) -> tuple[sweeping.Plan, Driven]:
     planned = sweeping.plan(file, device="cpu")
     planned.folder.acquire()
     try:
         planned.folder.describe(planned.told())
-        drive(planned.folder, planned.spec.design.count, sweeping.batches(planned), Here(planned.task))
+        told = drive(planned.folder, planned.spec.design.count, sweeping.batches(planned), Here(planned.task))
     finally:
         planned.folder.release()
-    return planned
+    return planned, told
+
+
+def run_here(file: Path) -> sweeping.Plan:
+    return driven_here(file)[0]
 
 
 def table(file: Path, sql: str = "SELECT * FROM results ORDER BY configuration") -> list[dict[str, Any]]:
@@ -327,10 +331,21 @@ def test_code_and_device_are_part_of_the_key() -> None:
     assert len({spec.key("a", "cpu"), spec.key("b", "cpu"), spec.key("a", "cuda")}) == 3
 
 
+def test_a_worker_of_another_version_refuses(write: Callable[[str], Path]) -> None:
+    planned = sweeping.plan(write(SMALL), device="cpu")
+    told = json.loads(planned.task) | {"source": "0123"}
+    with pytest.raises(ValueError, match="another version of tightframe"):
+        sweeping.simulated(json.dumps(told), (0,))
+
+
 def test_a_configuration_that_cannot_run_has_a_row_that_says_why(write: Callable[[str], Path]) -> None:
     file = write(SMALL.replace("n_min = [2, 20]", "n_min = [2, 21]"))
-    run_here(file)
+    planned, told = driven_here(file)
     rows = table(file)
+    assert told.failed == 12
+    assert told.unconverged == sum(row["converged"] is False for row in rows)
+    said = sweeping.Report("small", planned.folder.path, "key", "cpu", told).plain().splitlines()
+    assert said[1].startswith("of these, 12 have no numbers (column error), and ")
     assert len(rows) == 24
     assert {row["error"] for row in rows if row["n_min"] == 21} == {
         "n_min: expected at most the least of the other classes, 20"
@@ -354,6 +369,12 @@ def test_other_experiments_are_swept_too(write: Callable[[str], Path], text: str
     assert all(row["error"] is None for row in rows)
     measured = "max_relative_deviation" if "central" in text else "loss"
     assert len({row[measured] for row in rows}) == len(rows)
+
+
+def test_every_experiment_has_a_file_that_its_key_rests_on() -> None:
+    homes = [experiments.home(name) for name in experiments.modules()]
+    assert all(path.is_file() for path in homes)
+    assert len(homes) > len(experiments.EXPERIMENTS)  # those in the file of a paper too
 
 
 def test_every_cell_names_a_simulation_and_claims_that_predict() -> None:
@@ -437,6 +458,17 @@ def test_curves_of_theory_lie_where_the_prediction_changes() -> None:
 
 def test_a_cluster_is_named_by_its_number() -> None:
     assert cluster("local:4") == 4
+
+
+def test_an_out_that_is_a_file_is_one_line(
+    write: Callable[[str], Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "Processes", lambda *words: Here(""))
+    file = write(SMALL)
+    assert cli.main(["sweep", str(file), "--device", "cpu", "--out", str(file)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("tightframe: cannot write to ")
+    assert err.count("\n") == 1
 
 
 def test_damage_is_left_out_when_results_are_read(

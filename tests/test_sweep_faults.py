@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,10 +35,10 @@ class Here:
 
     capacity, text = 3, ""
 
-    def __init__(self, fail_at: int = -1, interrupt_after: int = -1) -> None:
+    def __init__(self, fail_at: int = -1, interrupt_after: int = -1, keep: bool = True) -> None:
         self.queue: list[tuple[int, ...]] = []
         self.ran: list[tuple[int, ...]] = []
-        self.fail_at, self.interrupt_after = fail_at, interrupt_after
+        self.fail_at, self.interrupt_after, self.keep = fail_at, interrupt_after, keep
 
     def submit(self, batch: tuple[int, ...]) -> None:
         self.queue.append(batch)
@@ -48,7 +49,8 @@ class Here:
         batch = self.queue.pop(0)
         if self.fail_at in batch:
             return [Outcome(batch, None)]
-        self.ran.append(batch)
+        if self.keep:
+            self.ran.append(batch)
         return [Outcome(batch, {"configuration": list(batch), "value": [sweep_toy.value(each) for each in batch]})]
 
     def close(self) -> None: ...
@@ -324,6 +326,27 @@ def test_a_batch_that_kills_whoever_runs_it_ends_the_sweep(tmp_path: Path) -> No
         drive(folder, 40, lambda done: sweep_toy.batches(40), Here(fail_at=9))
     folder.release()
     assert {number for number, _ in rows(tmp_path)} == {*range(40)} - {*range(8, 12)}
+
+
+def test_the_memory_of_the_driver_is_that_of_what_is_under_way(tmp_path: Path) -> None:
+    """A byte for each configuration, and one batch: ten times as many configurations add what their bytes add."""
+
+    def peak(count: int) -> int:
+        folder, workers = Folder(tmp_path / str(count), sweep_toy.KEY), Here(keep=False)
+        folder.acquire()
+        tracemalloc.start()
+        try:
+            drive(
+                folder, count, lambda done: (tuple(range(n, n + 500)) for n in range(0, count, 500)), workers, every=0
+            )
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+            folder.release()
+
+    peak(5_000)  # what is loaded on first use
+    small, large = peak(20_000), peak(200_000)
+    assert large - small < 180_000 + 300_000
 
 
 def test_the_checks_of_this_file_see_a_lost_and_a_doubled_row(tmp_path: Path) -> None:

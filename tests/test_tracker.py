@@ -77,14 +77,14 @@ def test_the_training_is_the_same_to_the_last_bit(own: bool) -> None:
         source = torch.Generator().manual_seed(1) if own else None
         return DataLoader(TensorDataset(*data()), batch_size=16, shuffle=True, generator=source)
 
-    alone, shared = loader(), loader()
+    alone, common = loader(), loader()
     trackers: list[CollapseTracker] = []
 
     def follow(model: nn.Sequential) -> Callable[[], None]:
-        trackers.append(CollapseTracker(model, shared, head="6", layer="2", every=3))
+        trackers.append(CollapseTracker(model, common, head="6", layer="2", every=3))
         return trackers[0].step
 
-    plain, followed = trained(alone, 12, None), trained(shared, 12, follow)
+    plain, followed = trained(alone, 12, None), trained(common, 12, follow)
     for (name, one), (_, other) in zip(plain.state_dict().items(), followed.state_dict().items(), strict=True):
         assert torch.equal(one, other), name
     assert all(module.training for module in followed.modules())

@@ -28,6 +28,16 @@ def compiled(text: str, folder: Path, runs: int = 1) -> str:
     return log
 
 
+def built(path: Path) -> str:
+    """Typeset a manuscript with its bibliography; the log of the last run."""
+    environment = os.environ | {"max_print_line": "1000"}
+    latex = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", path.name]
+    for command in (latex, ["bibtex", path.stem], latex, latex):
+        done = subprocess.run(command, cwd=path.parent, capture_output=True, check=False, env=environment)
+        assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+    return path.with_suffix(".log").read_text(encoding="utf-8", errors="replace")
+
+
 def too_long(log: str) -> list[str]:
     """Lines more than 1 pt too long."""
     found = re.findall(r"Overfull \\hbox \((\d+\.\d+)pt.*", log)

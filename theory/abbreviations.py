@@ -20,6 +20,8 @@ from sympy.matrices.expressions.special import ZeroMatrix as Zeros
 
 from .proof.statement import Equal, Statement
 
+_FOLDED = (sp.Function, sp.MatAdd)  # a definition without any of these and without a matrix is a number
+
 
 class Folding:
     """Folds the given definitions, in their order, into expressions; ``symmetric`` symbols equal their transposes.
@@ -44,7 +46,7 @@ class Folding:
                 self.symmetric.add(name)
                 self._known.clear()
             patterns = {self.expression(written_out), self.expression(meaning)}
-            self.rules.append((name, tuple(p for p in patterns if p != name and p.has(sp.MatrixSymbol, sp.Function))))
+            self.rules.append((name, tuple(p for p in patterns if p != name and p.has(sp.MatrixSymbol, *_FOLDED))))
 
     def expression(self, expr: Any) -> Any:
         """The expression with every abbreviation that occurs in it folded, in an unevaluated form for printing."""
@@ -57,7 +59,9 @@ class Folding:
     def statement(self, says: Statement) -> Statement:
         """The statement with abbreviations folded; an equation that would become X = X is folded less."""
         found = mapped(says, self.expression)
-        if isinstance(found, Equal) and found.left == found.right and self.rules:
+        if isinstance(found, Equal) and found.left == found.right:
+            if not self.rules:
+                return says
             fewer = Folding({})
             fewer.symmetric, fewer.rules = self.symmetric, self.rules[:-1]
             return fewer.statement(says)
@@ -184,6 +188,42 @@ class Folding:
                     coefficient, factors[at : at + len(letters)] = ratio, [symbol]
                 at += 1
         return product(coefficient, factors)
+
+
+def centring_letter(statements: Collection[Statement], taken: Collection[str]) -> dict[Any, Any]:
+    """A letter for I - 1 1^T/K, if the statements have that matrix more than once: the first of S, Pi not ``taken``.
+
+    Examples:
+        >>> from tightframe.theory.symbols import K
+        >>> A, S = sp.MatrixSymbol("A", K, K), sp.Identity(K) - OneMatrix(K, 1) * OneMatrix(1, K) / K
+        >>> centring_letter((Equal(A, S * A), Equal(A, A * S)), ("A", "S"))
+        {\\Pi: I + (-1/K)*1*1}
+    """
+    folding = Folding({})
+    every = [part for says in statements for expr in says.expressions() for part in sp.preorder_traversal(expr)]
+    meanings: dict[Any, Any] = {}
+    for part in every:
+        if isinstance(part, sp.MatAdd) and len(part.args) == 2 and part.has(sp.Identity):
+            size = part.shape[0]
+            ones = folding.normal(OneMatrix(size, size))
+            if folding.normal(part) == folding.normal(sp.Identity(size) - ones / size):
+                meanings.setdefault(size, part)
+    letters = [letter for letter in ("S", r"\Pi") if letter not in taken]
+    count = {size: sum(part == meaning for part in every) for size, meaning in meanings.items()}
+    several = [size for size in meanings if count[size] > 1]
+    return {sp.MatrixSymbol(letter, size, size): meanings[size] for size, letter in zip(several, letters, strict=False)}
+
+
+def lettered(expr: Any, letters: Mapping[Any, Any]) -> Any:
+    """The expression with sums replaced by their letters, also where they are a part of a longer sum."""
+    if not isinstance(expr, sp.Basic) or not expr.args or isinstance(expr, sp.MatrixSymbol):
+        return expr
+    for letter, meaning in letters.items():
+        if isinstance(expr, sp.MatAdd) and set(meaning.args) <= set(expr.args):
+            rest = [lettered(term, letters) for term in expr.args if term not in meaning.args]
+            return sp.MatAdd(letter, *rest) if rest else letter
+    parts = [lettered(part, letters) for part in expr.args]
+    return expr if parts == list(expr.args) else expr.func(*parts)
 
 
 def needed(definitions: Mapping[Any, Any], statements: Iterable[Statement]) -> dict[Any, Any]:

@@ -78,7 +78,7 @@ class Layers:
             Hypothesis("product", Equal(WEIGHTS * WEIGHTS.T, p * P), "balanced-of, balanced-etf"),
             Hypothesis("critical in H", Equal(slope, sp.ZeroMatrix(d, N)), "the gradient vanishes; labels are P Y"),
             Hypothesis(
-                "balance", Equal(lam_A * UPPER.T * UPPER, lam_B * LOWER * LOWER.T), "balancedness, of W_m+1 and W_m"
+                "balance", Equal(lam_A * UPPER.T * UPPER, lam_B * LOWER * LOWER.T), "balancedness, of W_(m+1) and W_m"
             ),
             Hypothesis("above: action", Equal(ABOVE * UPPER * UPPER.T, tau_A * ABOVE), "from the layer before"),
             Hypothesis("above", Equal(ABOVE * UPPER * UPPER.T * ABOVE.T, s_A * P), "from the layer before"),

@@ -8,6 +8,7 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import _coeff_isneg
 from sympy.matrices.expressions.diagonal import DiagMatrix
+from sympy.matrices.expressions.special import ZeroMatrix as Zeros
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
 
@@ -45,8 +46,7 @@ class _Printer(LatexPrinter):
 
     def _print_MatMul(self, expr: Any) -> str:
         """Factors in order, equal neighbours as a power; a last factor that is the transpose of the first as such."""
-        scale = sp.Mul(*(f for f in expr.args if not f.is_Matrix))
-        factors = [f for f in expr.args if f.is_Matrix]
+        scale, factors = _split(expr)
         outer = len(factors) in (2, 3) and isinstance(factors[0], sp.MatAdd)
         if outer and factors[-1] != factors[0] and factors[-1] == sp.Transpose(factors[0]).doit():
             factors[-1] = sp.Transpose(factors[0])
@@ -71,6 +71,8 @@ class _Printer(LatexPrinter):
     def _print_Add(self, expr: Any, order: Any = None) -> str:
         """Positive terms first; with norms and sums abbreviations before them, what has no sum in it (a decay) last."""
         terms = expr.args if expr.has(sp.Trace, sp.Sum) else self._as_ordered_terms(expr, order="lex")
+        terms = [_pulled(term) for term in terms]
+        terms = [term for term in terms if not any(map(_is_zero, sp.Mul.make_args(term)))] or terms[:1]
         of = _place_of_trace_term if expr.has(sp.Trace, sp.Sum) else _place_of_term(terms)
         return _joined([self._print(term) for term in sorted(terms, key=lambda t: (_coeff_isneg(t), of(t)))])
 
@@ -107,16 +109,19 @@ class _Printer(LatexPrinter):
         return super()._print_Sum(expr)
 
     def _print_Trace(self, expr: Any) -> str:
-        factors: list[Any] = [f for f in sp.MatMul.make_args(expr.arg) if f.is_Matrix]
+        if _pulled(expr) != expr:
+            return str(self._print(_pulled(expr)))
+        factors = sp.MatMul.make_args(expr.arg)
         if len(factors) == 2 and factors[1] in (sp.Transpose(factors[0]), sp.Transpose(factors[0]).doit()):
-            scale = sp.prod([f for f in sp.MatMul.make_args(expr.arg) if not f.is_Matrix])
-            front = "" if scale == 1 else self._print(scale) + " "
-            inner = self._print(factors[0])
+            normed: Any = factors[0].arg if isinstance(factors[0], sp.Transpose) else factors[0]
+            inner = self._print(normed)
             high = _tall(inner) or r"\left" in inner
             left, right = (r"\left\lVert", r"\right\rVert") if high else (r"\lVert", r"\rVert")
-            return rf"{front}{left} {inner} {right}_F^2"
+            return rf"{left} {inner} {right}{'^2' if normed.shape[1] == 1 else '_F^2'}"
         if _is_number(expr):  # a^T B a is one already
             return str(self._print(expr.arg))
+        if _is_zero(expr):
+            return "0"
         return rf"\operatorname{{tr}}\left\{{{self._print(expr.arg)}\right\}}"
 
     def _print_Or(self, expr: Any) -> str:
@@ -128,6 +133,8 @@ class _Printer(LatexPrinter):
     # ---- scalars
     def _print_Mul(self, expr: Any) -> str:
         """Numbers, sizes and decays first; what is tall or not a polynomial beside the fraction, not in it."""
+        if _pulled(expr) != expr:
+            return str(self._print(_pulled(expr)))
         sign, above, below = _fraction(expr)
         if sign < 0:
             if not below and len(above) == 1:
@@ -161,7 +168,8 @@ class _Printer(LatexPrinter):
 
     def _factor(self, factor: Any) -> str:
         text = self._print(factor)
-        return self._add_parens(text) if factor.is_Add or _is_number(factor) or text.startswith("-") else str(text)
+        number = _is_number(factor) and not isinstance(factor.arg, sp.MatMul)  # a^T S a needs no parentheses
+        return self._add_parens(text) if factor.is_Add or number or text.startswith("-") else str(text)
 
     def _print_Pow(self, expr: Any) -> str:
         base, exponent = expr.args
@@ -172,7 +180,7 @@ class _Printer(LatexPrinter):
         if _coeff_isneg(exponent):
             return self._print_Mul(expr)
         name = self._print(base)
-        if _is_number(base):
+        if _is_number(base) or (isinstance(base, sp.Trace) and _split(base.arg)[0] != 1):
             name = self._add_parens(name)
         elif not isinstance(base, sp.Trace):
             name = self.parenthesize(base, PRECEDENCE["Pow"])
@@ -197,17 +205,44 @@ class _Printer(LatexPrinter):
 
     def _print_log(self, expr: Any, exp: Any = None) -> str:
         argument = self._print(expr.args[0])
-        text = rf"\log {argument}" if expr.args[0].is_Symbol else rf"\log\left({argument}\right)"
+        text = (
+            rf"\log {argument}"
+            if expr.args[0].is_Symbol or expr.args[0].is_Integer
+            else rf"\log\left({argument}\right)"
+        )
         return text if exp is None else rf"{text.replace(chr(92) + 'log', chr(92) + 'log^{' + exp + '}', 1)}"
 
     def _print_Rational(self, expr: Any) -> str:
         return f"{expr.p}/{expr.q}" if self._inline and expr.q != 1 else str(super()._print_Rational(expr))
 
 
+def _split(product: Any) -> tuple[Any, list[Any]]:
+    """The scalar of a product, and its matrices."""
+    factors = sp.MatMul.make_args(product)
+    return sp.Mul(*(f for f in factors if not f.is_Matrix)), [f for f in factors if f.is_Matrix]
+
+
+def _pulled(expr: Any) -> Any:
+    """A product with the scalars that stand inside its traces before them."""
+    factors = [(f, *_split(f.arg)) if isinstance(f, sp.Trace) else (f, sp.S.One, []) for f in sp.Mul.make_args(expr)]
+    if all(scale == 1 for _, scale, _ in factors):
+        return expr
+    scales = sp.Mul(*(scale for _, scale, _ in factors))
+    others = (
+        f if scale == 1 else sp.Trace(matrices[0] if len(matrices) == 1 else sp.MatMul(*matrices))
+        for f, scale, matrices in factors
+    )
+    return sp.Mul(scales, *others)
+
+
 def _is_number(expr: Any) -> bool:
     """Whether this is the trace of a matrix with one entry."""
     inner: Any = expr.args[0] if isinstance(expr, sp.Trace) else None
     return inner is not None and inner.shape == (1, 1)
+
+
+def _is_zero(factor: Any) -> bool:
+    return isinstance(factor, sp.Trace) and isinstance(factor.arg, Zeros)
 
 
 def _is_size(factor: Any) -> bool:
@@ -229,7 +264,18 @@ def _fraction(expr: Any) -> tuple[int, list[Any], list[Any]]:
             sign, above = -sign, [*above, -factor]
         else:
             above.append(factor)
+    above = _gathered(above)
     return sign, sorted(above, key=_place_of_factor), sorted(below, key=_place_of_factor)
+
+
+def _gathered(factors: list[Any]) -> list[Any]:
+    """Powers of one letter as one power: s^(L+1) for s s^L."""
+    exponents: dict[Any, list[Any]] = {}
+    for factor in factors:
+        base, exponent = factor.as_base_exp()
+        key = base if base.is_Symbol else factor
+        exponents.setdefault(key, []).append(exponent if base.is_Symbol else 1)
+    return [key ** sp.Add(*every) if key.is_Symbol else key for key, every in exponents.items() for _ in every[:1]]
 
 
 def _place_of_factor(factor: Any) -> tuple[Any, ...]:

@@ -109,7 +109,7 @@ class CollapsedLayer:
         return (
             Hypothesis("ReLU", Equal(self.weights * M, N - B), "positive and negative part"),
             Hypothesis("disjoint", Equal(sp.Trace(N.T * B), sp.S.Zero), "one of the two entries is zero"),
-            Hypothesis("no negative entry", Equal(sp.Trace(one.T * N.T * B * one), h), "their rows have sums >= 0"),
+            Hypothesis("no negative entry", Equal(sp.Trace(one.T * N.T * B * one), h), "no row has a negative sum"),
             Hypothesis("collapse below", Equal(M * S, a * Q), "about the mean"),
             Hypothesis("collapse above", Equal(N * S, b * R), "about the mean"),
             Hypothesis("simplex below", Equal(Q.T * Q, S), "a simplex ETF"),
@@ -400,19 +400,21 @@ class ReLU:
 
 
 def sample(rng: random.Random) -> Values:
-    """Two pairs, and a single class or none; a layer that ReLU leaves as it is, or one with identity features."""
-    alone, root, depth = rng.randint(0, 1), rng.randint(1, 2), rng.randint(2, 4)
-    classes = 4 + alone
-    width = classes
-    values: dict[Any, Any] = {m: 2, delta: alone, K: classes, n: root**2, eta: root, d: width, L: depth}
+    """Two pairs or three, a single class or none; a layer that ReLU leaves as it is, or one with identity features.
+
+    The classes of the collapsed layer are as many, or two: the two parts share no matrix.
+    """
+    pairs, alone, root, depth = rng.choice([2, 2, 3]), rng.randint(0, 1), rng.randint(1, 2), rng.choice([2, 3, 4, 8])
+    classes = 2 * pairs + alone
+    width, few = classes, rng.choice([2, 2, classes])
+    values: dict[Any, Any] = {m: pairs, delta: alone, K: few, n: root**2, eta: root, d: width, L: depth}
     values |= dict(zip((lam, alpha, c, t, f, g, x, u), half_integers(rng, 8), strict=True))
-    values |= {l: rng.randint(1, 3), more: sp.Rational(rng.randint(1, 4), 2)}
+    values |= {l: rng.choice([1, 2, 3, 7]), more: sp.Rational(rng.randint(1, 4), 2)}
     values[total] = values[more] * (values[l] if rng.random() < 0.7 else rng.randint(1, 4))
     identity, last = sp.eye(classes), sp.eye(classes)[:, classes - 1] * alone
     blocks = sp.zeros(classes, classes)
-    for i in (0, 2):
+    for i in range(0, 2 * pairs, 2):
         blocks[i : i + 2, i : i + 2] = sp.Matrix([[1, -1], [-1, 1]]) / 2
-    labels = sp.Matrix.hstack(*[identity] * root**2)
     matrices = {
         "F": blocks,
         "G": last * last.T,
@@ -422,26 +424,27 @@ def sample(rng: random.Random) -> Values:
         "p": identity[:, 1],
         "j": identity[:, 2],
         "P": orthonormal(rng, width, classes),
-        "Y": labels,
-        "X": labels,
+        "Y": sp.Matrix.hstack(*[identity] * root**2),
     }
-    simplex = identity - sp.ones(classes, classes) / classes
+    simplex, embedded = sp.eye(few) - sp.ones(few, few) / few, sp.eye(width)[:, :few]
+    labels = sp.Matrix.hstack(*[sp.eye(few)] * root**2)
     low, step = half_integers(rng, 2)
     if rng.random() < 0.5:
-        directions = [orthonormal(rng, width, classes) * simplex for _ in range(2)]
+        directions = [orthonormal(rng, width, few) * simplex for _ in range(2)]
         below, weights = low * directions[0], step * directions[1] * directions[0].T
         above, after = low * step * directions[1], low * step
     else:
-        below, weights = low * identity, step * simplex
-        above = low * step * (1 - sp.Rational(1, classes)) * identity
-        directions, after = [simplex, simplex], above[0, 0]
+        below, weights = low * embedded, step * embedded * simplex * embedded.T
+        above = low * step * (1 - sp.Rational(1, few)) * embedded
+        directions, after = [embedded * simplex] * 2, above[0, 0]
     added = above - weights * below
-    matrices |= {"W": weights, "M": below, "N": above, "B": added}
+    matrices |= {"W": weights, "M": below, "N": above, "B": added, "X": labels}
     values |= {a: low, b: after}
     matrices |= dict(zip("QR", directions, strict=True))
-    values[h] = (sp.ones(1, classes) * above.T * added * sp.ones(classes, 1))[0]
-    spread = sp.Matrix.hstack(*[rng.randint(0, 1) * i * identity for i in (1, -1)] * (root**2 // 2), identity * 0)
-    matrices["H"] = below * labels + spread[:, : classes * root**2] if root > 1 else below * labels
+    values[h] = (sp.ones(1, few) * above.T * added * sp.ones(few, 1))[0]
+    matrices["H"] = below * labels
+    if root > 1 and rng.random() < 0.5:
+        matrices["H"] += sp.Matrix.hstack(*[embedded, -embedded] * (root**2 // 2))
     values |= {name: rows_of(matrix) for name, matrix in matrices.items()}
     return values
 

@@ -13,7 +13,7 @@ of adjacent layers through the complement of the range. With m = l + 1 factors, 
 by induction over the layers: from one layer to the next the difference grows by a sum of squares.
 
 At neural collapse, Z = alpha S Y, the gradient in the logits is -q n^(-1/2) U_L J^T with q = 1/(e^alpha + K - 1) and
-U_L U_L^T = S, cross-entropy has the Hessian (q/(Kn)) (||S dZ||^2 + kappa sum_i (s_i^T dZ_i)^2), and lam = q s^(L-1)
+U_L U_L^T = S, cross-entropy has the Hessian (q/(K n)) (||S dZ||^2 + kappa sum_i (s_i^T dZ_i)^2), and lam = q s^(L-1)
 n^(-1/2). So the second variation is at least lam (alpha/K - (L-1)/(L+1)) ||sym b||^2, and that is attained: by equal
 symmetric blocks U_L^T M U_L, where M has sum zero in each row and no diagonal, as there is one for K >= 4.
 """
@@ -210,7 +210,7 @@ def witness() -> dict[str, Statement]:
     found = pattern()
     return {
         "witness": Equal(value, (L + 1) * EXCESS * frobenius_squared(MODE)),
-        "symmetric": Equal(found, found.T),
+        "symmetric": Equal(sp.Transpose(found), found),
         "rows": Equal(found * ones(K), sp.ZeroMatrix(K, 1)),
         "squares": Equal(frobenius_squared(found), sp.Integer(8)),
         **{f"diagonal at {each}": Equal(sp.Trace(each.T * found * each), sp.S.Zero) for each in (*CLASSES, OTHER)},

@@ -97,7 +97,7 @@ def tangents() -> dict[str, Statement]:
     return {
         "skew part": Equal(turn + turn.T, zero),
         "normal part": Equal(UPPER.T * rest, zero),
-        "together a velocity": Equal(TANGENT, UPPER * turn + rest),
+        "together a velocity": Equal(sp.MatAdd(UPPER * turn, rest), TANGENT),
         "velocity": Equal(UPPER.T * moved + moved.T * UPPER, zero),
         "apart": Equal(frobenius_squared(UPPER * SKEW + NORMAL), frobenius_squared(SKEW) + frobenius_squared(NORMAL)),
     }

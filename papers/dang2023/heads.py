@@ -174,4 +174,5 @@ EXPERIMENT = Experiment(
     summary,
     figure,
     lambda numbers: any(record["finite"] for record in numbers["runs"]),
+    claims=("dang2023/imbalanced-deep",),
 )

@@ -269,8 +269,9 @@ def _legend(drawn: Figure, numbers: Numbers, height: float) -> None:
         _shades(len(numbers["inputs"]["n"]) + 1 - numbers["bias"]),
         sorted({a for d in numbers["diagrams"] for c in d["alive"] for a in c}),
     )
+    what = "directions " if numbers["bias"] else ""
     handles: list[Any] = [
-        Patch(facecolor=shades(count), edgecolor="0.6", linewidth=0.4, label=f"{count} alive")
+        Patch(facecolor=shades(count), edgecolor="0.6", linewidth=0.4, label=f"{count} {what}alive")
         for count in reversed(states)
     ]
     index = "i" if numbers["bias"] else "k"

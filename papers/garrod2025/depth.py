@@ -41,7 +41,7 @@ COMMON = (
             (depth.epsilon, "one over the size of the class of a gap"),
             (depth.mu, "least gap of M"),
             (depth.m, "largest singular value of the logits of M"),
-            (depth.rho, "(2 m^2 / (mu^2 times the least class size))^(1/(L+1))"),
+            (depth.rho, "(2 m^2 / (mu^2 nu))^(1/(L+1)), nu the least class size"),
             (depth.total, "sum of sigma^(2/(L+1)) over the singular values of Z"),
             (depth.first, "the largest of its terms"),
             (depth.later, "the (q+1)-th of its terms"),

@@ -295,7 +295,7 @@ CLAIMS = (
         notes="By parts: the softmax; the product with one layer more; by which squares its second variation then "
         "exceeds its bound further, of m and of m + 1 factors, where induction starts at the features, so that the "
         "surplus is never negative; then all layers. With X and Z the first and second order of the logits, s_i^T "
-        "X_i = w_i, cross-entropy has the curvature (q/(Kn)) (tr X^T S X + kappa sum_i w_i^2) and the gradient -q "
+        "X_i = w_i, cross-entropy has the curvature (q/(K n)) (tr X^T S X + kappa sum_i w_i^2) and the gradient -q "
         "n^(-1/2) U_L J^T, and (L+1)/lam times the second variation is the surplus and squares, one of them with the "
         "weight (L+1) alpha/K - (L-1). A_l are any directions. At last alpha e^alpha q > alpha/K: above the "
         "threshold lam falls in alpha (garrod2025/dnc-scale), so the diverging solution has alpha >= K (L-1)/(L+1) "

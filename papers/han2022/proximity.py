@@ -97,7 +97,7 @@ def judge(numbers: Mapping[str, Any]) -> Outcome:
     starts = sum(number for *_, number in seen)
     whole = [name for name, terminal, *_ in seen if terminal]
     coverage = (
-        f"{starts} trainings on {inputs['data']}, MSE, last of {inputs['epochs']} epochs: "
+        f"{starts} training{'s' if starts > 1 else ''} on {inputs['data']}, MSE, last of {inputs['epochs']} epochs: "
         f"{', '.join(name for name, *_ in seen)}; in the whole terminal phase: {', '.join(whole) or 'none'}"
         + (f"; not: {', '.join(name for name, *_ in missed)}" if missed else "")
     )
@@ -183,6 +183,7 @@ EXPERIMENT = Experiment(
     summary,
     figure,
     lambda numbers: any(record["finite"] for record in numbers["runs"]),
+    claims=("han2022/proximity",),
 )
 
 CLAIMS = (
@@ -198,7 +199,8 @@ CLAIMS = (
         version=VERSION,
         notes="An observation about classifiers and features of networks that were trained with MSE and weight decay, "
         "at the end of training; of arbitrary ones it is false. The paper says that L_perp becomes negligible; a tenth "
-        "is our reading. The evidence names the networks, data and phases in which it was seen.",
+        "is our reading. The evidence names the networks, data and phases in which it was seen; trainings with classes "
+        "of unequal sizes go beyond the statement.",
         runs=Runs("proximity", {"model": "mlp", "loss": "mse", "seeds": 1, "epochs": 100, "jobs": 1}, {}, judge),
     ),
 )

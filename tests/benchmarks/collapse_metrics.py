@@ -10,6 +10,7 @@ from tightframe.numerics.measurement import measure
 from torch import Tensor
 
 SIZES = ((50_000, 512, 10, "4.2"), (50_000, 512, 1000, "7.2"), (10_000, 2048, 100, "16"))
+ROWS = (5,)
 SPREAD = 1e-2  # of features within a class, beside class means of size one: towards the end of training
 
 

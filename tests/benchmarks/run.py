@@ -235,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             found = figures(sampled(comparison))
             sections.append(section(comparison, found))
             rows.append(told(comparison, found))
-            best = max(found[1:], key=lambda each: each.ratio)
+            best = max(found[1:] or found, key=lambda each: each.ratio)
             summary.append(f"| {comparison.row} | {comparison.title} | {best.ratio:.3g} | {comparison.wanted} |")
             fallen += falls(f"Row {comparison.row}: {comparison.title}", found, before)
             print(f"\n{sections[-1]}", flush=True)
