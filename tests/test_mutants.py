@@ -28,7 +28,6 @@ from tightframe.theory.symbols import C, N, ones, reals
 IDS = [name for name, claim in registry.claims().items() if claim.derive is not None]
 UNRECORDED: tuple[str, ...] = (  # of which only a sample was tried
     "dang2023/coexistence",
-    "garrod2025/paired-scale",
     "garrod2025/global-rank-decay",
     "garrod2025/relu-suboptimal",
     "garrod2025/imbalanced-rank",
