@@ -202,7 +202,7 @@ def summary(paper: str, format: str = "markdown", store: Store | None = None) ->
 
     Examples:
         >>> print(summary("han2022").splitlines()[4][:14])
-        **13 claims**:
+        **14 claims**:
     """
     if format not in FORMATS:
         raise ValueError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}, pdf")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if marked and not available():
             for item in marked:
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def no_claims_files() -> Iterator[None]:
+    """Claims files that a test names are forgotten after it."""
+    yield
+    if (files := sys.modules.get("tightframe.papers.claims_files")) is not None:
+        files.named.clear()
+        os.environ.pop(files.ENVIRONMENT, None)
 
 
 @pytest.fixture(scope="session")

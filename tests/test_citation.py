@@ -195,8 +195,8 @@ def test_latex_says_what_stands_behind_the_equation(claim: Claim) -> None:
     assert claim.sharpens is None or f"generalises {claim.sharpens}" in comments[1]
     for parameter in claim.domain.parameters:
         assert any(line.startswith(f"%   {parameter.says}: ") for line in comments)
-    for hypothesis in claim.setting.hypotheses:
-        assert f"%   if {hypothesis.name}: {hypothesis.statement.latex()}" in comments
+    for name, says in citation.Citation(claim, standing(claim)).hypotheses:  # with the centring matrix as a letter
+        assert f"%   if {name}: {says}" in comments
     place = "" if claim.locator is None else f"[{claim.locator}]"
     command, begin, *more = lines[len(comments) :]
     assert command == rf"\cite{place}{{{claim.paper}}}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,11 @@ GOOD = HEAD + 'PAPER.claim("gram", "Gram", Equal(trace(A.T * B), trace(B * A.T))
 
 
 @pytest.fixture(autouse=True)
-def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder and a store of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIGHTFRAME_STORE", str(tmp_path / "store"))
     monkeypatch.delenv(claims_files.ENVIRONMENT, raising=False)
-    yield
-    claims_files.named.clear()
 
 
 @pytest.fixture

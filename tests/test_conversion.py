@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typst
 from mathml import elements, skeleton
-from tightframe.papers import cli, conversion, notation, registry
+from tightframe.papers import cli, conversion, formats, notation, registry
 
 
 def formulas() -> list[str]:
@@ -102,6 +102,7 @@ def test_a_missing_extra_is_one_line_that_names_it(
     monkeypatch.setattr(conversion, "import_module", missing)
     monkeypatch.chdir(tmp_path)
     conversion._mathml.cache_clear()
+    formats.environment.cache_clear()
     assert cli.main(words) == 2
     out, err = capsys.readouterr()
     assert out == ""

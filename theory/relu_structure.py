@@ -309,7 +309,7 @@ class Pairs:
         k, e = structure.unit("k"), structure.unit("e")
 
         def equal(left: Any, right: Any) -> Equal:
-            return Equal(self.said(left), self.said(sp.sympify(right)))
+            return Equal(self.said(left), self.said(sp.sympify(right, strict=True)))
 
         def entry(row: MatrixExpr, column: MatrixExpr, value: Any) -> Equal:
             return equal(sp.Trace(row.T * features * column), value)

@@ -35,14 +35,16 @@ def completed(algebra: Algebra, objective: Polynomial, names: Sequence[str]) -> 
     """The square of every variable whose second-order term is a number times ||X||^2, in the given order, and the rest.
 
     Examples:
-        >>> from tightframe.theory.proof.checker import Letter, UNIT, render
-        >>> algebra = Algebra(letters={name: Letter(UNIT, UNIT) for name in "xy"})
-        >>> x, y = (algebra.symbol(name) for name in "xy")
-        >>> products = [algebra.trace(algebra.times(*pair)) for pair in ((x, x), (x, y), (y, y))]
+        >>> from tightframe.theory.proof.checker import Letter, render
+        >>> size = (((("n", 1),), Fraction(1)),)
+        >>> algebra = Algebra(letters={name: Letter(size, size) for name in "XY"})
+        >>> x, y = (algebra.symbol(name) for name in "XY")
+        >>> pairs = [(a, algebra.transpose(b)) for a, b in ((x, x), (x, y), (y, y))]
+        >>> products = [algebra.trace(algebra.times(*pair)) for pair in pairs]
         >>> total = algebra.plus(algebra.plus(products[0], products[1], Fraction(-2)), products[2], Fraction(3))
-        >>> [square], rest = completed(algebra, total, "x")
+        >>> [square], rest = completed(algebra, total, "X")
         >>> render(square.factor), render(rest) == render(algebra.times(algebra.scalar({(): Fraction(2)}), products[2]))
-        ('x - y', True)
+        ('X - Y', True)
     """
     found: list[Weighted] = []
     for name in names:
