@@ -239,8 +239,8 @@ def cut(latex: str, place: str) -> list[str]:
         ['\\\\Bigl(c', '- d\\\\Bigr)']
     """
     if place == "inside":
-        signs = _cut(latex, "term", 1)
-        return signs if len(signs) > 1 else _cut(latex, "factor", 1)
+        tried = (_cut(latex, where, depth) for depth in (1, 2) for where in ("term", "factor"))
+        return next((parts for parts in tried if len(parts) > 1), [latex])
     parts = _cut(latex, place, 0)
     for i in range(len(parts) - 1, 0, -1):  # "at" stays with what it announces
         if re.fullmatch(r"\\quad \\text\{[^{}]*\}", parts[i - 1]):
