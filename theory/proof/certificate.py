@@ -137,22 +137,18 @@ def content_hash(data: Any) -> str:
 def binding(document: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a certificate that says *what* is proved: statement, hypotheses, and every letter in them."""
     hypotheses = document["hypotheses"]
-    needed = {name for item in (document["statement"], hypotheses) for name in _strings(item)}
+    needed = _strings([document["statement"], hypotheses])
     letters = [entry for entry in document["letters"] if entry["name"] in needed]
     while True:  # definitions bring in the letters that they mention
         names = {entry["name"] for entry in letters}
-        wanted = {name for entry in letters for name in _strings(entry)}
+        wanted = _strings(letters)
         more = [entry for entry in document["letters"] if entry["name"] in wanted - names]
         if not more:
             break
         letters += more
     return {
         "format": document["format"],
-        "parameters": {
-            name: bounds
-            for name, bounds in document["parameters"].items()
-            if name in needed | {s for entry in letters for s in _strings(entry)}
-        },
+        "parameters": {name: bounds for name, bounds in document["parameters"].items() if name in needed | wanted},
         "letters": sorted(letters, key=lambda entry: str(entry["name"])),
         "hypotheses": hypotheses,
         "statement": document["statement"],
@@ -160,13 +156,18 @@ def binding(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _strings(data: Any) -> set[str]:
-    if isinstance(data, str):
-        return {data, data.removesuffix("'")}
-    if isinstance(data, Mapping):
-        return set().union(*(_strings(part) for pair in data.items() for part in pair))
-    if isinstance(data, list):
-        return set().union(*(_strings(part) for part in data))
-    return set()
+    """All strings in JSON, each with and without the prime of a transpose."""
+    found, pending = set[str](), [data]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, str):
+            found.add(part)
+        elif isinstance(part, dict):
+            pending += part
+            pending += part.values()
+        elif isinstance(part, list):
+            pending += part
+    return found | {text.removesuffix("'") for text in found}
 
 
 def head(translation: Translation, hypotheses: Sequence[Mapping[str, Any]], statement: Statement) -> dict[str, Any]:

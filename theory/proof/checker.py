@@ -271,17 +271,20 @@ class Algebra:
         scalars: list[Word] = []
         if word is not None:
             word, scalars = self._cut_word(word)
-        factor: Commutative = {mono: value}
+        ones: list[Commutative] = []
         kept: list[Word] = []
         for cycle in (*traces, *scalars):
             for part in self._cut_cycle(cycle):
                 if self._is_ones_pair(part):
-                    letter = self.letter(part[0])
-                    factor = multiply(factor, dict(letter.rows))
+                    ones.append(dict(self.letter(part[0]).rows))
                 else:
                     kept.append(self.canonical_trace(part))
+        factor: Commutative = {mono: value}
+        for size in ones:
+            factor = multiply(factor, size)
+        traces = tuple(sorted(kept)) if kept else ()
         for key, coefficient in factor.items():
-            yield (key, tuple(sorted(kept)), word), coefficient
+            yield (key, traces, word), coefficient
 
     # ---- constructors
     def collect(self, shape: Shape | None, terms: Iterable[tuple[Key, Fraction]]) -> Polynomial:
