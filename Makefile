@@ -5,6 +5,7 @@
 #   make clean    removes what was built                         make certificates  papers/certificates/
 #   make gpu-check  the engines on a GPU against the CPU, if there is one; needs torch and numpy only
 #   make mutants  papers/certificates/mutants/, an hour
+#   make docs     the documentation, as pages in build/docs
 #   make golden   tests/golden/, to be read before it is committed
 
 PYTHON ?= python3
@@ -42,7 +43,7 @@ if [ ! -x $(BIN)/tightframe ] || [ "$$key" != "$$(cat .venv/installed-$(1) 2>/de
 fi
 endef
 
-.PHONY: core dev verify test test-full lint readme certificates mutants golden bench gpu-check clean
+.PHONY: core dev verify test test-full lint readme certificates mutants golden docs bench gpu-check clean
 
 core:
 	$(call install,core,)
@@ -75,6 +76,10 @@ mutants: core
 
 golden: dev
 	@TIGHTFRAME_GOLDEN=1 $(BIN)/pytest -n $(JOBS) -k as_they_were tests/test_citation.py tests/test_documents.py tests/test_examples.py $(ARGS)
+
+docs: dev
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees papers/docs build/docs $(ARGS)
+	@echo 'written: build/docs/index.html'
 
 bench: core
 	@$(BIN)/python tests/benchmarks/run.py $(ARGS)

@@ -272,12 +272,12 @@ def environment() -> Any:
     )
     kind = {Heading: "heading", Paragraph: "paragraph", Items: "items", Display: "display"}
     found.filters["inline"] = lambda text: jinja2.utils.markupsafe.Markup(conversion.mathml(text))
-    found.filters["display"] = lambda rows: jinja2.utils.markupsafe.Markup(_mathml_rows(rows))
+    found.filters["display"] = lambda rows: jinja2.utils.markupsafe.Markup(mathml_rows(rows))
     found.filters["kind"] = lambda block: kind[type(block)]
     return found
 
 
-def _mathml_rows(rows: Sequence[str]) -> str:
+def mathml_rows(rows: Sequence[str]) -> str:
     body = rows[0] if len(rows) == 1 else r"\begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}"
     return conversion.mathml(body, display=True)
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 from ..theory.derivation import Derivation, Proof, Step
 from ..theory.proof import box, checker, rules, star
 from ..theory.proof import statement as st
+from ..theory.proof.certificate import head, model_json, statement_json
 from ..theory.proof.rules import Attested, Proving, Refutation, StepFailed
 from ..theory.proof.translation import Untranslatable
 from . import claims_files, registry
@@ -104,7 +105,7 @@ def check_steps(claim: Claim | str, step: str | None = None, seed: int = 0) -> S
     if step is not None and step not in names:
         raise ValueError(f"{found.id} has no step {step!r}; its steps: {', '.join(names)}")
     try:
-        translation, _ = derivation.setting.translation()
+        translation, hypotheses = derivation.setting.translation()
         translation.statement(derivation.statement)
         proving = derivation.begin(translation, seed)
     except (Untranslatable, checker.Rejected) as error:
@@ -116,6 +117,10 @@ def check_steps(claim: Claim | str, step: str | None = None, seed: int = 0) -> S
             reports.append(_tried(each, found, proving))
         if each.name not in proving.established:
             _grant(each, proving)
+            if each.name in proving.established:
+                hypotheses.append({"name": each.name, "statement": statement_json(proving.established[each.name])})
+    if all(report.outcome == "follows" for report in reports):
+        reports = _rejected(reports, proving, hypotheses)
     complete = step is None and all(report.outcome == "follows" for report in reports)
     return StepReports(found.id, tuple(reports), tuple(_unused(found, derivation, seed)) if complete else ())
 
@@ -143,6 +148,27 @@ def _tried(step: Step, claim: Claim, proving: Proving) -> StepReport:
             return _report(step, claim, "follows", _rule(by, proving), detail, started)
     hints = " ".join(missing_inverses(step, proving))
     return _report(step, claim, "not shown", "", f"{reason[:SHOWN]}{f'. {hints}' if hints else ''}", started)
+
+
+def _rejected(reports: list[StepReport], proving: Proving, hypotheses: list[dict[str, Any]]) -> list[StepReport]:
+    """The reports, after the checker has judged the steps: what it does not accept does not follow."""
+    last = reports[-1].name
+    names = [entry["name"] for entry in proving.entries]
+    model = proving.model()
+    if model is None:
+        return reports
+    document = head(proving.translation, hypotheses, proving.established[last])
+    document |= {"claim": None, "steps": proving.entries[: names.index(last) + 1], "model": model_json(model)}
+    try:
+        checker.check(document)
+    except checker.Rejected as error:
+        why = f"the checker rejects it: {error}"
+        blamed = [i for i, report in enumerate(reports) if f"step {report.name!r}" in why]
+        if not blamed and len(hypotheses) > len(proving.hypotheses):
+            return reports  # what was taken for granted is false, and no certificate rests on it
+        at = blamed[0] if blamed else len(reports) - 1
+        reports[at] = replace(reports[at], outcome="not shown", rule="", detail=why)
+    return reports
 
 
 def vacuous(says: st.Statement) -> str:

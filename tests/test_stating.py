@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sympy as sp
@@ -27,6 +29,7 @@ from tightframe.papers.draft import (
 from tightframe.papers.sampling import NoExample, Sampler
 from tightframe.papers.step_checking import check_steps
 from tightframe.theory.derivation import Failure, Proof
+from tightframe.theory.proof import checker
 from tightframe.theory.proof.certificate import complete_model
 from tightframe.theory.proof.refuter import is_example
 
@@ -235,6 +238,33 @@ def test_a_step_that_does_not_follow_leaves_a_residual_and_says_which_inverse_is
     assert "inverse of A' A + B' B, of which nothing says that it exists" in report.detail
     mended = draft.claim("mended", "Shares", claim.statement, given={"rank": Invertible(total)})
     assert check_steps(mended).exit_code == 0
+
+
+@dataclass(frozen=True)
+class Elsewhere(rules.Poly):
+    """Data that prove another statement."""
+
+    def certify(self, proving: rules.Proving, goal: checker.Statement) -> dict[str, Any]:
+        return rules.Poly().certify(proving, proving.established["square"])
+
+
+def test_a_step_follows_only_if_the_checker_accepts_it() -> None:
+    draft = paper()
+    a, b = draft.real("a"), draft.real("b")
+    claim = draft.claim(
+        "means",
+        "Two means",
+        Nonnegative(a**2 + b**2 - 2 * a * b),
+        steps=[
+            step("square", Nonnegative(a**2)),
+            step("means", Nonnegative(a**2 + b**2 - 2 * a * b), Elsewhere()),
+        ],
+    )
+    found = check_steps(claim)
+    assert [each.outcome for each in found.steps] == ["follows", "not shown"]
+    assert "the checker rejects it: step 'means'" in found.steps[-1].detail
+    assert check_steps(claim, "means").exit_code == 3
+    assert check_steps(claim, "square").exit_code == 0
 
 
 def test_an_unused_hypothesis_is_a_finding() -> None:
