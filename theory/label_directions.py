@@ -108,6 +108,10 @@ class Directions:
             own = [value if free[i, i] else rng.choice((sp.S.Zero, sp.S.One)) for i, value in enumerate(squares)]
             samples = classes + rng.randint(0, 2)
             excess, slope = (sp.Rational(rng.randint(1, 8), 8) for _ in range(2))
+            if rng.random() < 0.2:  # close to where both sides are equal
+                root, excess = sp.Rational(1, 40) if depth == 1 else sp.S.One, sp.Rational(1, 5000)
+                squares[0] = root**depth
+                own[0] = squares[0] if free[0, 0] else own[0]
             values: dict[Any, Any] = {M: depth, K: classes, N: samples, d: width, lam_H: size, x: root, b: slope}
             values |= {self.problem.threshold: sp.Rational(1, depth), self.problem.other: sp.Integer(depth - 1)}
             values[self.problem.excess] = excess
