@@ -26,16 +26,13 @@ from tightframe.theory.proof.statement import AllOf, Between, Equal, Exceeds, In
 from tightframe.theory.symbols import C, N, ones, reals
 
 IDS = [name for name, claim in registry.claims().items() if claim.derive is not None]
-UNRECORDED: tuple[str, ...] = (  # of which only a sample was tried
-    "dang2023/coexistence",
-    "garrod2025/global-rank-decay",
+UNRECORDED: tuple[str, ...] = (  # of which only a sample was tried: thousands of mutants, hours
     "garrod2025/relu-suboptimal",
     "garrod2025/imbalanced-rank",
-    "liu2024/geometry",
-    "liu2024/direction-collapse",
+)
+TOO_MANY_OPEN: tuple[str, ...] = (  # weaker bounds, true in all examples, that need proofs of their own
+    "garrod2025/global-rank-decay",
     "liu2024/interlacing",
-    "liu2024/balanced-limit",
-    "tightframe/solution-dimension",
 )
 TRIED = 3  # mutants a claim, about; the slow test tries all
 
@@ -46,9 +43,11 @@ def court() -> Court:
 
 
 def stands(found: mutants.Tally) -> None:
-    """No survivor, few open, and far more refuted than not."""
-    assert found.exit_code == 0, found.json()
-    assert found.count(Fate.REFUTED) + found.count(Fate.ILL_TYPED) >= len(found.trials) / 3
+    """No survivor, few open, and, where all were tried, far more refuted than not."""
+    assert found.count(Fate.SURVIVED) == 0, found.json()
+    assert found.exit_code == 0 or found.claim in TOO_MANY_OPEN, found.json()
+    if found.every == 1:
+        assert found.count(Fate.REFUTED) + found.count(Fate.ILL_TYPED) >= len(found.trials) / 3
 
 
 @pytest.mark.parametrize("name", IDS)
@@ -111,7 +110,7 @@ def test_recorded_trials_are_of_today(name: str) -> None:
     counts = found["counts"]
     assert counts[Fate.SURVIVED] == 0
     few = counts[Fate.OPEN] <= mutants.OPEN_SHARE * sum(counts.values())
-    assert few
+    assert few != (name in TOO_MANY_OPEN)
     assert [trial["fate"] for trial in found["not_killed"]] == [Fate.OPEN] * counts[Fate.OPEN]
     assert all(trial["detail"] for trial in found["not_killed"])
     assert shipped_trial(name, "another hash") is None

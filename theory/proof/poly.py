@@ -174,7 +174,7 @@ def _certificates(problem: Problem, region: Region, limits: Limits, everywhere: 
 
 def _searched(problem: Problem, region: Region, limits: Limits, searches: Searches) -> Iterator[Data]:
     """Data of the rule, from searches that look at the goal without denominators."""
-    stop = time.monotonic() + limits.seconds
+    stop = time.process_time() + limits.seconds
     scale: Commutative = {(): Fraction(1)}
     try:
         terms = region.cleared(problem.terms)
@@ -380,7 +380,7 @@ def _cases(problem: Problem, region: Region, nodes: int, stop: float) -> Data | 
             if at is None:
                 continue
             left[0] -= 2
-            if left[0] < 0 or time.monotonic() > stop or depth > 40:
+            if left[0] < 0 or time.process_time() > stop or depth > 40:
                 return None
             parts = [(part, _leaf(problem, part)) for part in _parts(region, name, at)]
             solved = sum(found is not None for _, found in parts)

@@ -160,7 +160,7 @@ def search(problem: Problem, region: Region, zeros: Iterable[Point], limits: Lim
         for column in columns:
             start = factors.index(column.factors[-1]) if column.factors else 0
             for factor in factors[start:]:
-                if len(found) >= limits.columns or time.monotonic() > stop:
+                if len(found) >= limits.columns or time.process_time() > stop:
                     return found
                 together = Counter(column.degrees) + Counter(factor.degrees)
                 if all(degree <= most.get(name, 1) for name, degree in together.items()):
@@ -177,7 +177,7 @@ def search(problem: Problem, region: Region, zeros: Iterable[Point], limits: Lim
         plain = [column for layer in layers for column in layer]
         for columns in (plain, [*plain, *(column for layer in squared for column in layer)]):
             data = _linear_program(problem, multipliers, columns, degree, stop)
-            if data is not None or time.monotonic() > stop:
+            if data is not None or time.process_time() > stop:
                 return data
     return None
 
@@ -224,7 +224,7 @@ def _linear_program(
         ([1.0, *(-1.0 for _ in strict)], ([0] * (len(strict) + 1), [count, *strict])), shape=(1, count + 1)
     ).tocsr()
     free = [(None, None)] * len(equations)
-    limit = max(0.1, stop - time.monotonic())
+    limit = max(0.1, stop - time.process_time())
     found = linprog(
         costs,
         A_ub=less,
