@@ -232,7 +232,6 @@ class Geometry:
             where,
             hypotheses=(*where.hypotheses, ONE_LABEL, NO_EMPTY, ROOTS),
             sample=lambda rng: example(rng, at),
-            wider=(lambda rng: example(rng, at, minimal=False),),
             symmetric=(*where.symmetric, S),
             definitions=self.definitions,
         )
@@ -252,7 +251,7 @@ def two_sizes(large: int, small: int, count: int) -> tuple[sp.Matrix, list[Any]]
 SQUARES = ((4, 1, 1), (1, 4, 1), (4, 1, 2), (1, 4, 2), (1, 1, 2), (4, 4, 1))  # sizes of which S is rational
 
 
-def example(rng: random.Random, at: CriticalPoint, minimal: bool = True) -> Values:
+def example(rng: random.Random, at: CriticalPoint) -> Values:
     """Where the largest singular value lives, or, of classes of 16, 1, 1, 1 and 1, both do."""
     both = rng.random() < 0.15
     depth, case = (1, (16, 1, 4)) if both else (rng.randint(1, 3), rng.choice(SQUARES))
@@ -261,7 +260,7 @@ def example(rng: random.Random, at: CriticalPoint, minimal: bool = True) -> Valu
     kinds = []
     for square in squares:
         if square == max(squares):
-            kinds.append(direction(rng, depth, alive, minimal=minimal))
+            kinds.append(direction(rng, depth, alive, minimal=True))
         elif both and square:  # (1 + 2^2)/(1 + 3^2) is the ratio of the singular values
             kinds.append(direction(rng, depth, sp.Integer(2), minimal=True))
         else:
