@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import random
 import time
@@ -460,9 +461,20 @@ def recheck(ids: Iterable[str] | None = None, folder: Path | None = None) -> Rec
     ``folder`` holds the certificates, if not the package, or for claims of one's own the folder beside their file.
     """
     started = time.perf_counter()
+    collecting = gc.isenabled()
+    gc.disable()  # a certificate is many small tuples without cycles: the collector would look at them in vain
+    try:
+        accepted, problems = _replayed(ids if ids is not None else registry.claims(), folder)
+    finally:
+        if collecting:
+            gc.enable()
+    return Recheck(tuple(accepted), tuple(problems), time.perf_counter() - started)
+
+
+def _replayed(ids: Iterable[str], folder: Path | None) -> tuple[list[str], list[str]]:
     accepted: list[str] = []
     problems: list[str] = []
-    for name in ids if ids is not None else registry.claims():
+    for name in ids:
         claim = registry.find(name)
         if claim.runs is not None:
             problems += _problems_of_runs(claim, folder)
@@ -477,7 +489,7 @@ def recheck(ids: Iterable[str] | None = None, folder: Path | None = None) -> Rec
             accepted.append(name)
         except checker.Rejected as error:
             problems.append(f"{name}: {error}")
-    return Recheck(tuple(accepted), tuple(problems), time.perf_counter() - started)
+    return accepted, problems
 
 
 def _problems_of_runs(claim: Claim, folder: Path | None) -> list[str]:

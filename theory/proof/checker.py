@@ -209,14 +209,14 @@ class Algebra:
 
     # ---- words
     def letter(self, symbol: str) -> Letter:
-        try:
-            return self.letters[symbol.removesuffix("'")]
-        except KeyError:
-            raise Malformed(f"undeclared letter {short(symbol)}") from None
+        found = self.letters.get(symbol[:-1] if symbol[-1:] == "'" else symbol)
+        if found is None:
+            raise Malformed(f"undeclared letter {short(symbol)}")
+        return found
 
     def ends(self, symbol: str) -> Shape:
         letter = self.letter(symbol)
-        return (letter.cols, letter.rows) if symbol.endswith("'") else (letter.rows, letter.cols)
+        return (letter.cols, letter.rows) if symbol[-1:] == "'" else (letter.rows, letter.cols)
 
     def flip(self, symbol: str) -> str:
         if self.letter(symbol).symmetric:
