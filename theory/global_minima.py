@@ -275,30 +275,37 @@ def _lengths(problem: Minimisers) -> list[Step]:
     ]
 
 
+def projection_steps(frame: MatrixExpr) -> tuple[Step, ...]:
+    """F 1 = 0 and F^2 = F, for F = I - 1 1^T/K, which "frame" says."""
+    return (
+        Step("lost direction", Equal(frame * ones(K), sp.ZeroMatrix(K, 1)), "1^T 1 = K.", Star(("frame",))),
+        Step("projection", Equal(frame**2, frame), "F 1 = 0.", Star(("frame", "lost direction"))),
+    )
+
+
+def mean_steps(lost: MatrixExpr) -> tuple[Step, ...]:
+    """W - F W = 0, from "frame of weights" and "projection"."""
+    return (
+        Step(
+            "length of the mean",
+            Equal(frobenius_squared(lost), sp.S.Zero),
+            "Insert W W^T.",
+            Star(("frame of weights", "projection")),
+        ),
+        Step(
+            "mean",
+            Equal(lost, sp.ZeroMatrix(*lost.shape)),
+            "Rows of W add up to zero.",
+            NormZero("length of the mean", (Square(1, lost),)),
+        ),
+    )
+
+
 def _frames(problem: Minimisers) -> list[Step]:
     at, says = problem.at, problem.conclusions
     W, ridge = at.weights, at.samples * lam_H
-    lost = W - at.projection * W
     resolvent = (sp.Identity(K) + at.power).inv()
     shrunk = Equal(W.T * resolvent, W.T / (1 + x**M))
-    centre = (
-        [
-            Step(
-                "length of the mean",
-                Equal(frobenius_squared(lost), sp.S.Zero),
-                "Insert W W^T.",
-                Star(("frame of weights", "projection")),
-            ),
-            Step(
-                "mean",
-                Equal(lost, sp.ZeroMatrix(*lost.shape)),
-                "Rows of W add up to zero.",
-                NormZero("length of the mean", (Square(1, lost),)),
-            ),
-        ]
-        if at.bias
-        else []
-    )
     using = ("mean",) if at.bias else ()
     labels = (
         "equal classes",
@@ -306,15 +313,9 @@ def _frames(problem: Minimisers) -> list[Step]:
         *(("centred targets", "class sizes") if at.bias else ()),
     )
     means = Equal(problem.means, W.T / (ridge * (1 + x**M)))
-    projection = at.projection
-    lost_direction = Equal(projection * ones(K), sp.ZeroMatrix(K, 1))
     frame = ("frame", "lost direction", "projection") if at.bias else ()
-    projected = [
-        Step("lost direction", lost_direction, "1^T 1 = K.", Star(("frame",))),
-        Step("projection", Equal(projection**2, projection), "F 1 = 0.", Star(("frame", "lost direction"))),
-    ]
     return [
-        *(projected if at.bias else ()),
+        *(projection_steps(at.projection) if at.bias else ()),
         Step(
             "metric of the frame",
             Equal((sp.Identity(K) + at.powers) * at.projection / (1 + x**M), at.projection),
@@ -340,7 +341,7 @@ def _frames(problem: Minimisers) -> list[Step]:
             Star(("minimiser", "optimal value", "scatter", "inverse of the frame", "X_opt", *frame)),
         ),
         Step("frame of weights", says["frame of weights"], "Insert X_opt^M.", Star(("weights", "Q_opt"))),
-        *centre,
+        *(mean_steps(W - at.projection * W) if at.bias else ()),
         Step(
             "shrunk",
             Equal((sp.Identity(K) + at.power) * W / (1 + x**M), W),

@@ -22,7 +22,7 @@ from .centred_labels import RIDGE, WIDTH, S, Scalars, one_hot
 from .critical_examples import ROOTS, Eigenvalues, Example, direction
 from .critical_values import CriticalPoint, d, lam_H
 from .derivation import Derivation, Hypothesis, Setting, Step
-from .global_minima import Minimisers
+from .global_minima import Minimisers, mean_steps, projection_steps
 from .proof.certificate import Values
 from .proof.checker import Range
 from .proof.rules import Conjunction, Gram, NormZero, Poly, Rewrite, Root, Shift, Square, Star
@@ -239,7 +239,7 @@ def balanced(problem: Balanced, where: Setting) -> Derivation:
     at, says = problem.minimisers.at, problem.conclusions
     W, Q, F, means = at.weights, at.powers, at.projection, problem.minimisers.means
     samples, power, unit = at.samples, x**M, sp.Identity(K)
-    lost, resolvent, ridge = W - F * W, (unit + Q).inv(), at.samples * lam_H
+    resolvent, ridge = (unit + Q).inv(), at.samples * lam_H
     total, labels = Equal(at.given * ones(samples), size * ones(K)), Equal(problem.labels, side * F)
     return Derivation(
         "Classes of one size",
@@ -247,26 +247,14 @@ def balanced(problem: Balanced, where: Setting) -> Derivation:
         (
             Step("sizes", total, "Y Y^T 1 = Y 1.", Star(("one label each", "equal classes"))),
             Step("Yhat", labels, "Insert the sizes.", Star(("sizes", "roots of sizes", "frame"))),
-            Step("lost direction", Equal(F * ones(K), sp.ZeroMatrix(K, 1)), "1^T 1 = K.", Star(("frame",))),
-            Step("projection", Equal(F**2, F), "F 1 = 0.", Star(("frame", "lost direction"))),
+            *projection_steps(F),
             Step("spectrum", says["spectrum"], "s^2 = n.", Star(("sizes", "roots of sizes", "root", "frame"))),
             Step("frame of weights", says["frame of weights"], "Insert Q_opt.", Star(("weights", "Q_opt"))),
             Step("gram", PositiveSemidefinite(W * W.T / ridge), "A Gram matrix.", Gram((Square(1 / ridge, W),))),
             Step("lengths", Equal(W * W.T / ridge, Q), "The same.", Star(("weights",))),
             Step("psd", PositiveSemidefinite(Q), "They are equal.", Rewrite("gram", "lengths")),
             Step("metric", PositiveDefinite(unit + Q), "A psd matrix plus I.", Shift("psd", sp.S.One)),
-            Step(
-                "length of the mean",
-                Equal(frobenius_squared(lost), sp.S.Zero),
-                "Insert W W^T.",
-                Star(("frame of weights", "projection")),
-            ),
-            Step(
-                "mean",
-                Equal(lost, sp.ZeroMatrix(*lost.shape)),
-                "Rows of W add up to zero.",
-                NormZero("length of the mean", (Square(1, lost),)),
-            ),
+            *mean_steps(W - F * W),
             Step(
                 "metric of W",
                 Equal((unit + Q) * W / (1 + power), W),

@@ -246,6 +246,13 @@ def _draw(panel: Axes, numbers: Numbers, diagram: Mapping[str, Any]) -> None:
     panel.set_title(f"$M = {depth}$")
 
 
+def _classes(smallest: Any, others: Sequence[int]) -> list[Any]:
+    """The sizes of the smallest class, and over them those of the others, each once."""
+    import numpy as np
+
+    return [smallest, *(np.full_like(smallest, size) for size in sorted(set(others)))]
+
+
 def _curves(numbers: Numbers) -> tuple[Any, list[Any]]:
     """Sizes of the smallest class, and over them the squared singular values of the labels."""
     import numpy as np
@@ -255,7 +262,7 @@ def _curves(numbers: Numbers) -> tuple[Any, list[Any]]:
     others, ends = numbers["inputs"]["n"], numbers["minority"]
     if not numbers["bias"]:
         fine = np.geomspace(ends[0] * 0.8, ends[-1] * 1.2, 200)
-        return fine, [fine, *(np.full_like(fine, size) for size in sorted(set(others)))]
+        return fine, _classes(fine, others)
     whole = sorted({int(size) for size in np.rint(np.geomspace(ends[0], ends[-1], 200))})
     squares = np.array([deep_linear.one_hot((*others, size), bias=True)[:-1] for size in whole])
     return np.array(whole, np.float64), list(squares.T)
@@ -295,16 +302,6 @@ def _legend(drawn: Figure, numbers: Numbers, height: float) -> None:
 CLAIM = "dang2023/imbalanced-deep"
 
 
-def _decays_at(b: float, depth: int, others: Sequence[int], smallest: Any) -> list[Any]:
-    """The decays at which the smallest class, of these sizes, and each other one has the slope b."""
-    import numpy as np
-
-    from ...theory import deep_linear
-
-    sizes = (smallest, *(np.full_like(smallest, size) for size in sorted(set(others))))
-    return [deep_linear.equal_decay(b, each, smallest + sum(others), depth) for each in sizes]
-
-
 def setting(values: Mapping[str, Any]) -> dict[str, Any]:
     """One cell: the classes in their order, the smallest last."""
     if values["n_min"] > min(values["n"]):
@@ -332,12 +329,14 @@ def curves(x: str, y: str, values: Mapping[str, Any]) -> list[tuple[str, Any, An
     """The thresholds at which a class collapses, over its size and the decay."""
     import numpy as np
 
-    from ...theory import scalar_problem
+    from ...theory import deep_linear, scalar_problem
 
     if {x, y} != {"n_min", "lam"} or not {"M", "n"} <= set(values):
         return []
     fine = np.geomspace(1.0, min(values["n"]), 300)
-    found = _decays_at(scalar_problem.threshold(values["M"]), values["M"], values["n"], fine)
+    depth, others = values["M"], values["n"]
+    threshold, samples = scalar_problem.threshold(depth), fine + sum(others)
+    found = [deep_linear.equal_decay(threshold, each, samples, depth) for each in _classes(fine, others)]
     label = r"theory: a class collapses, $b_k = \beta_M$"
     return [(label, fine, each) if x == "n_min" else (label, each, fine) for each in found]
 
