@@ -46,7 +46,7 @@ endef
 .PHONY: core dev verify test test-full lint readme certificates mutants golden docs bench gpu-check clean
 
 core:
-	$(call install,core,)
+	$(call install,core,[data])
 
 dev:
 	$(call install,dev,[test])
