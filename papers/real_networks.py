@@ -10,6 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ..theory.symbols import POSITIVE, integers, reals
+from .conversion import required
 from .experiments import Numbers, Progress
 from .prediction import Input, Values, Word, to_float
 from .verification import spread
@@ -84,10 +85,13 @@ def check(values: Values) -> None:
 
 
 def images(values: Values) -> Images:
-    """The images that the inputs name; raises ``ValueError`` where there are none."""
+    """The images that the inputs name; raises ``ValueError`` where there are none, ``MissingExtra`` for the digits."""
     from ..numerics import images as sources
 
-    return sources.digits() if values["data"] == "digits" else sources.folder(values["data"])
+    if values["data"] != "digits":
+        return sources.folder(values["data"])
+    required("sklearn.datasets", "scikit-learn", "The data set digits", "data")
+    return sources.digits()
 
 
 def class_counts(values: Values, classes: str, number: int) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,32 @@ def test_verify_stores_runs_and_judges_them_again(tmp_path: Path, monkeypatch: p
     green = replace(stored.evidence, outcome="agree", coverage="everywhere")
     store.put(Record(key, green, stored.certificate))  # a record that claims more than its numbers say
     assert verification.verify_claim(claim, store, verification.BUDGETS["quick"]).verdict is Verdict.OPEN
+
+
+def test_a_missing_package_leaves_one_claim_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without scikit-learn the table is finished, a line says what to install, and nothing of it is stored."""
+    words = ["verify", CLAIM.id, "han2022/total-covariance", "--store", str(tmp_path)]
+    with monkeypatch.context() as hidden:
+        for name in [each for each in sys.modules if each.partition(".")[0] == "sklearn"]:
+            hidden.delitem(sys.modules, name)
+        hidden.setitem(sys.modules, "sklearn", None)
+        assert cli.main([*words, "--json"]) == 3  # recorded as supported, which nothing was seen of
+        out, err = capsys.readouterr()
+        verdicts = {each["id"]: each["verdict"] for each in json.loads(out)}
+        assert verdicts == {CLAIM.id: "open", "han2022/total-covariance": "proved"}
+        assert err.splitlines() == [
+            "tightframe: han2022/proximity: The data set digits needs the package scikit-learn, which is not "
+            "installed: pip install 'tightframe[data]'"
+        ]
+        assert cli.main(words) == 3
+        assert "a package is missing" in capsys.readouterr().out
+        assert cli.main(["simulate", "proximity"]) == 2
+    assert not list(tmp_path.glob("han2022.proximity*"))
+    observed = verification.judged(CLAIM, shipped_runs(CLAIM.id, CLAIM.hash) or {}, 0.0), {}
+    monkeypatch.setattr(verification, "observe", lambda *_: observed)
+    assert cli.main([*words, "--json"]) == 0  # once it is there, it is tried again
 
 
 def test_only_empirical_claims_rest_on_runs() -> None:
