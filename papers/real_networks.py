@@ -17,6 +17,7 @@ from .verification import spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from torch import nn
 
     from ..numerics.images import Images
@@ -226,3 +227,36 @@ def draw(panel: Axes, records: Sequence[Mapping[str, Any]], metric: str, color: 
     shown = panel.dataLim.frozen()
     panel.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
     panel.dataLim.set_points(shown.get_points())  # of few starts a band may be huge: curves set the axes
+
+
+def log_axes(panel: Axes) -> None:
+    """Both axes in logarithms; where the values span less than a decade or so, plain numbers beside the ticks."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    low, high = panel.get_ylim()
+    decades = math.log10(high / low)
+    if decades >= 1.3:
+        return
+    steps = (1, 2, 3, 5) if decades > 0.6 else (1, 1.5, 2, 3, 4, 5, 6, 8) if decades > 0.3 else tuple(range(1, 10))
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    panel.yaxis.set_major_locator(FixedLocator([step * 10.0**power for power in powers for step in steps]))
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    panel.yaxis.set_minor_locator(NullLocator())
+    panel.set_ylim(low, high)
+
+
+def caption(drawn: Figure, numbers: Mapping[str, Any], words: str = "") -> None:
+    """A line below the panels: on which data, from how many starts and which seed, and what lines and bands are."""
+    inputs = numbers["inputs"]
+    data = inputs["data"].rstrip("/").rpartition("/")[2]
+    starts = inputs["seeds"]
+    seed = f"seed {numbers['seed']}" if "seed" in numbers else "seeded"
+    bands = (
+        f"geometric means of {starts} starts ({seed}), bands: their {CONFIDENCE:.0%} confidence intervals"
+        if starts > 1
+        else f"one start ({seed})"
+    )
+    text = f"Networks on {data}, {inputs['epochs']} epochs. Lines: {bands}.{words and ' '}{words}"
+    drawn.text(0.5, 0.0, text, ha="center", va="bottom", fontsize=8, color="0.25")
