@@ -56,7 +56,7 @@ def frobenius_norm(matrix: Tensor, keepdim: bool = False) -> Tensor:
 
 
 def gram(matrix: Tensor) -> Tensor:
-    """A^T A (..., n, n), exactly symmetric for one matrix outside autograd, which takes about half of a product's work.
+    """A^T A (..., n, n), symmetric up to rounding; of one matrix outside autograd in about half of a product's work.
 
     >>> import torch
     >>> from tightframe.numerics import linalg
@@ -68,7 +68,8 @@ def gram(matrix: Tensor) -> Tensor:
         return matrix.mT @ matrix
     if matrix.is_cpu and PINNED:
         columns = matrix.numpy()
-        return torch.from_numpy(columns.T @ columns)  # numpy sees that both are one, and calls syrk
+        with np.errstate(over="ignore", invalid="ignore"):  # silent, as torch is
+            return torch.from_numpy(columns.T @ columns)  # numpy sees that both are one, and calls syrk
     found = matrix.new_empty(matrix.shape[1], matrix.shape[1])
     for start in range(0, matrix.shape[1], BLOCK):
         block = slice(start, start + BLOCK)
