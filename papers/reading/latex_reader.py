@@ -104,7 +104,8 @@ def read(
         Unreadable: with the reason and the offset at which reading stopped.
 
     Examples:
-        >>> from tightframe.papers import registry, symbol_table
+        >>> from tightframe.papers import registry
+        >>> from tightframe.papers.reading import symbol_table
         >>> known = symbol_table.table(symbol_table.subject(registry.find("han2022/total-covariance")))
         >>> (sentence,) = read(r"\\tilde\\Sigma_T - \\tilde{\\Sigma}_W = \\tilde{\\Sigma}_B", known)
         >>> sentence.says.operator, sentence.says.right.name
