@@ -10,10 +10,10 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from ..theory.symbols import POSITIVE, integers, reals
-from .conversion import required
 from .experiments import Numbers, Progress
 from .prediction import Input, Values, Word, to_float
 from .verification import spread
+from .writing.conversion import required
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -231,7 +231,7 @@ def draw(panel: Axes, records: Sequence[Mapping[str, Any]], metric: str, color: 
 
 def log_axes(panel: Axes) -> None:
     """Both axes in logarithms; where the values span less than a decade or so, plain numbers beside the ticks."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
     panel.set_xscale("log")
     panel.set_yscale("log")
@@ -239,9 +239,11 @@ def log_axes(panel: Axes) -> None:
     decades = math.log10(high / low)
     if decades >= 1.3:
         return
-    steps = (1, 2, 3, 5) if decades > 0.6 else (1, 1.5, 2, 3, 4, 5, 6, 8) if decades > 0.3 else tuple(range(1, 10))
+    steps = (1, 2, 3, 5) if decades > 0.6 else (1, 1.5, 2, 3, 4, 5, 6, 8)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    panel.yaxis.set_major_locator(FixedLocator([step * 10.0**power for power in powers for step in steps]))
+    even = MaxNLocator(4).tick_values(low, high)  # over so little, logarithms are straight
+    ticks = [step * 10.0**power for power in powers for step in steps] if decades > 0.3 else [x for x in even if x > 0]
+    panel.yaxis.set_major_locator(FixedLocator(ticks))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
     panel.yaxis.set_minor_locator(NullLocator())
     panel.set_ylim(low, high)
@@ -258,5 +260,5 @@ def caption(drawn: Figure, numbers: Mapping[str, Any], words: str = "") -> None:
         if starts > 1
         else f"one start ({seed})"
     )
-    text = f"Networks on {data}, {inputs['epochs']} epochs. Lines: {bands}.{words and ' '}{words}"
+    text = f"Networks on {data}, {inputs['epochs']} epochs. Lines: {bands}. {words}".strip()
     drawn.text(0.5, 0.0, text, ha="center", va="bottom", fontsize=8, color="0.25")

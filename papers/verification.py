@@ -16,9 +16,9 @@ from ..theory.proof import checker
 from ..theory.proof.certificate import binding
 from . import claims_files, provenance, registry
 from .claim import Claim
-from .conversion import MissingExtra
 from .evidence import Evidence, Verdict, holds_in, verdict_of
 from .store import Record, Store, StoreError, shipped_certificate, shipped_runs
+from .writing.conversion import MissingExtra
 
 # Examples a claim: --quick stays within about a minute for all claims, --full is ten times as long.
 BUDGETS = {"quick": 40, "full": 400}

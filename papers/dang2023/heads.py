@@ -120,10 +120,16 @@ def figure(numbers: Numbers) -> Figure:
     groups = list(dict.fromkeys((model, classes, style) for model, classes, _, style, _ in settings))
     depths = sorted({depth for *_, depth in settings})
     with mpl.rc_context(dict(STYLE)):
-        height = 1.0 + 1.75 * len(groups)
+        standard = any(style == "standard" for *_, style in groups)
+        height = 1.0 + 0.15 * standard + 1.75 * len(groups)
         drawn = Figure(figsize=(8.2, height))
         drawn.subplots_adjust(
-            left=0.085, right=0.985, bottom=0.6 / height, top=1 - 0.55 / height, wspace=0.36, hspace=0.45
+            left=0.085,
+            right=0.985,
+            bottom=(0.6 + 0.15 * standard) / height,
+            top=1 - 0.55 / height,
+            wspace=0.36,
+            hspace=0.45,
         )
         panels = drawn.subplots(len(groups), len(TITLES), squeeze=False)
         entries: list[tuple[str, Style]] = []
@@ -139,7 +145,10 @@ def figure(numbers: Numbers) -> Figure:
                     panel.set_xlabel("epochs")
                 panel.set_title(TITLES[name] if column else f"{model}, {classes}, {SAID[style]}", loc="left")
             panels[row, 0].set_ylabel(TITLES["nc1_pinv"])
-        real_networks.caption(drawn, numbers, "Distances: normalised, from the prediction.")
+        words = "Distances: normalised, from the prediction"
+        if standard:
+            words = f"\n{words}; where all decay, from multiples of I (balanced) or diagonal matrices"
+        real_networks.caption(drawn, numbers, f"{words}.")
         key(panels[0, 0], *entries, columns=4)
         panels[0, 0].get_legend().set_bbox_to_anchor((0.0, 1.16))
     return drawn
