@@ -51,6 +51,26 @@ def _inputs(name: str) -> dict[str, Any]:
     return SMALL | more.get(name, {"M": (1, 2)})
 
 
+@pytest.mark.parametrize("name", ["proximity", "deep-linear-heads", "low-rank-heads"])
+def test_every_combination_is_trained_with_convolutions(name: str, tmp_path: Path) -> None:
+    """Two epochs with few images: classes of both kinds, both losses, both styles, one and six linear layers."""
+    choices: dict[str, dict[str, Any]] = {
+        "proximity": {"classes": "balanced,imbalanced", "loss": "mse,ce"},
+        "deep-linear-heads": {"classes": "balanced,imbalanced", "style": "standard,features", "M": (1, 6)},
+        "low-rank-heads": {"M": (1, 6)},
+    }
+    small = {"model": "cnn", "n": 4, "ratio": 2, "seeds": 1, "epochs": 2, "jobs": 1}
+    numbers, experiment = papers.simulate(name, **small, **choices[name]), experiments.find(name)
+    settings = real_networks.by_setting(numbers["runs"])
+    assert len(settings) == {"proximity": 4, "deep-linear-heads": 8, "low-rank-heads": 2}[name]
+    for record in numbers["runs"]:
+        assert record["finite"]
+        missing = {metric for metric, values in record["metrics"].items() if values[-1] is None}
+        assert missing == ({"lengths"} if name == "deep-linear-heads" and record["style"] == "standard" else set())
+    assert len(experiment.summary(numbers)) == 2 + len(settings)
+    assert len(experiments.save(experiment, numbers, tmp_path)) == 3
+
+
 def test_the_same_seed_gives_the_same(runs: dict[str, dict[str, Any]]) -> None:
     again = papers.simulate("proximity", loss="mse", **SMALL)
     assert again["runs"] == runs["proximity"]["runs"]
