@@ -93,7 +93,7 @@ def beside(features: Tensor, labels: Tensor, classes: int) -> str:
         can = rate(len(features) // 4, features.shape[1])
         lines.append(
             f"Half of the products of columns are {work:.3g} GFLOP, {work / can:.2g} s at the {can:.3g} GFLOP/s of one "
-            "product here: no one that makes them is quicker than that."
+            "product here: about the floor of every way that makes them."
         )
     return " ".join(lines)
 
