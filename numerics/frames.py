@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .linalg import frobenius_norm, qr
+from .linalg import gram as gram_of
 from .shapes import (
     check_batch,
     check_compatible,
@@ -32,7 +33,10 @@ __all__ = [
     "gram_deviation",
     "orthogonal_frame",
     "partial_isometry",
+    "scaled_gram",
     "simplex_etf",
+    "unit_gram",
+    "unit_gram_deviation",
 ]
 
 FrameKind = Literal["etf", "of", "gof"]
@@ -161,14 +165,20 @@ def frame_deviation(columns: Tensor, kind: FrameKind) -> Tensor:
     """
     if kind not in ("etf", "of", "gof"):
         raise ValueError(f"expected kind 'etf', 'of' or 'gof', got {kind!r}")
-    gram = _unit_gram(columns)
-    classes = columns.shape[-1]
+    return unit_gram_deviation(unit_gram(scaled_gram(columns)[0]), kind)
+
+
+def unit_gram_deviation(gram: Tensor, kind: FrameKind) -> Tensor:
+    """`frame_deviation` from G/||G||_F (..., K, K)."""
+    classes = gram.shape[-1]
     if kind == "gof":
-        return frobenius_norm(gram - torch.diag_embed(torch.diagonal(gram, dim1=-2, dim2=-1)))
-    target = torch.eye(classes, dtype=gram.dtype, device=gram.device)
-    if kind == "etf":
-        target = target - 1 / classes
-    return frobenius_norm(gram - target / frobenius_norm(target))
+        off = gram.clone()
+        torch.diagonal(off, dim1=-2, dim2=-1).zero_()
+        return frobenius_norm(off)
+    size = (classes - (kind == "etf")) ** 0.5  # of the Gram matrix of the frame
+    off = gram + 1 / (classes * size) if kind == "etf" else gram.clone()
+    torch.diagonal(off, dim1=-2, dim2=-1).sub_(1 / size)
+    return frobenius_norm(off)
 
 
 def gram_deviation(columns: Tensor, gram: Tensor) -> Tensor:
@@ -183,7 +193,7 @@ def gram_deviation(columns: Tensor, gram: Tensor) -> Tensor:
     >>> f"{frames.gram_deviation(m, torch.diag(torch.tensor([8.0, 0.0, 2.0], dtype=torch.float64))).item():.6f}"
     '0.000000'
     """
-    measured = _unit_gram(columns)
+    measured = unit_gram(scaled_gram(columns)[0])
     check_matrix("gram", gram, rows=columns.shape[-1], columns=columns.shape[-1])
     check_finite("gram", gram)
     check_compatible(columns=columns, gram=gram)
@@ -193,15 +203,17 @@ def gram_deviation(columns: Tensor, gram: Tensor) -> Tensor:
     return frobenius_norm(measured - gram / norm)
 
 
-def _unit_gram(columns: Tensor) -> Tensor:
-    """M^T M / ||M^T M||_F."""
+def scaled_gram(columns: Tensor) -> tuple[Tensor, Tensor]:
+    """G (..., K, K) and s (..., 1, 1) with M^T M = s^2 G: no entry of M/s is above 1, and squaring twice is safe."""
     check_matrix("columns", columns)
     check_finite("columns", columns)
     check_size("the number of columns", columns.shape[-1], least=2)
     largest = columns.abs().amax(dim=(-2, -1), keepdim=True)
     if not bool((largest > 0).all()):
         raise ValueError("expected columns that are not all zero")
-    # Entries of at most 1, so that squaring twice neither overflows nor underflows.
-    scaled = columns / largest
-    gram = scaled.mT @ scaled
+    return gram_of(columns / largest), largest
+
+
+def unit_gram(gram: Tensor) -> Tensor:
+    """G/||G||_F."""
     return gram / frobenius_norm(gram, keepdim=True)

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .frames import scaled_gram
+from .linalg import gram
 from .models import Features
 from .shapes import check_class_counts, check_dtype, check_finite, check_matrix, check_size, resolve_device
 
 __all__ = ["Accumulator", "Moments"]
 
 PART = 2**18  # entries of the features that are worked on at once: they stay in a cache of one core
-PART_OF_PRODUCTS = 2**20  # with products of all columns, which larger parts make quicker
-BLOCK = 128  # columns of the scatter that are multiplied at once: with few of them half of the work is saved
+PARTS_OF_PRODUCTS = 8  # parts whose products are added at once: float32 sums of so few samples are right to 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,18 @@ class Moments:
         """N, over all classes."""
         return sum(self.class_counts)
 
+    @cached_property
+    def mean_gram(self) -> tuple[Tensor, Tensor]:
+        """The `frames.scaled_gram` of the class means, which several metrics are made of."""
+        return scaled_gram(self.means)
+
+    @cached_property
+    def centred_gram(self) -> tuple[Tensor, Tensor]:
+        """The same about their global mean."""
+        from .statistics import centred_means
+
+        return scaled_gram(centred_means(self))
+
     @property
     def class_weights(self) -> Tensor:
         """n_k / N, (K,)."""
@@ -125,24 +139,20 @@ class Accumulator:
 
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Add a batch of any size; labels of any integer dtype."""
-        entries = PART if self._scatter is None else PART_OF_PRODUCTS
-        for part, classes in check_rows(features, labels, self.classes, self.dimension, entries):
+        found = _Deviations(1 if self._scatter is None else PARTS_OF_PRODUCTS)
+        for part, classes in check_rows(features, labels, self.classes, self.dimension):
             rows, where = part.detach().to(self._sums.device), classes.to(self._sums.device)
             new = torch.bincount(where, minlength=self.classes)
             self._choose_origins(rows, where, new)
-            deviations = self._deviations(rows, where)
+            deviations = found.next(rows, self._origins_of(rows), where)
             self._sums.index_add_(0, where, deviations.to(self._sums))
-            self._squares.index_add_(0, where, deviations.square().sum(dim=1).to(self._squares))
-            if self._scatter is not None:
-                self._add_products(deviations)
+            norms = torch.linalg.vector_norm(deviations, dim=1).to(self._squares)
+            self._squares.index_add_(0, where, norms.square())
+            if self._scatter is not None and found.full:
+                self._scatter += gram(found.taken())
             self._counts += new
-
-    def _add_products(self, deviations: Tensor) -> None:
-        """On and below the diagonal, in blocks; what stands above it is never read."""
-        assert self._scatter is not None
-        for start in range(0, self.dimension, BLOCK):
-            stop = min(start + BLOCK, self.dimension)
-            self._scatter[start:stop, :stop] += deviations[:, start:stop].mT @ deviations[:, :stop]
+        if self._scatter is not None and found.rows:
+            self._scatter += gram(found.taken())
 
     def _choose_origins(self, rows: Tensor, labels: Tensor, new: Tensor) -> None:
         """The first sample of a class."""
@@ -153,21 +163,22 @@ class Accumulator:
             self._origins[unseen] = rows[first[unseen]].to(self._origins)
             self._rounded = None
 
-    def _deviations(self, rows: Tensor, labels: Tensor) -> Tensor:
-        """Rows less the origins of their classes, exact where they are close."""
+    def _origins_of(self, rows: Tensor) -> Tensor:
+        """The origins in the dtype of the rows, if that holds them."""
         if self._rounded is None or self._rounded.dtype != rows.dtype:
             self._rounded = self._origins.to(rows.dtype)
             if not torch.equal(self._rounded.to(self._origins), self._origins):  # those of wider features, merged
                 self._rounded = self._origins
-        return rows.to(self._rounded) - self._rounded[labels]
+        return self._rounded
 
     def projected(self, features: Tensor, labels: Tensor, basis: Tensor) -> Iterator[Tensor]:
         """(h - mu_k)^T P of the rows of a batch, in parts, for P (d, r): for a second pass."""
         shifts = self._sums / self._counts.clamp(min=1).to(self._sums)[:, None] @ basis
+        found = _Deviations(1)
         for part, classes in check_rows(features, labels, self.classes, self.dimension):
             rows, where = part.detach().to(self._sums.device), classes.to(self._sums.device)
-            deviations = self._deviations(rows, where)
-            yield deviations @ basis.to(deviations.dtype) - shifts.to(deviations.dtype)[where]
+            deviations = found.next(rows, self._origins_of(rows), where)
+            yield deviations @ basis.to(deviations.dtype) - shifts.to(deviations.dtype).index_select(0, where)
 
     def merge(self, other: Accumulator) -> None:
         """Add what another one, of the same sizes and kind, has gathered from other samples."""
@@ -240,9 +251,38 @@ class Accumulator:
         self._rounded = None
 
 
-def check_rows(
-    features: Tensor, labels: Tensor, classes: int, dimension: int, entries: int = PART
-) -> Iterator[tuple[Tensor, Tensor]]:
+class _Deviations:
+    """Rows less the origins of their classes, exact where they are close, in memory that is used again and again."""
+
+    def __init__(self, parts: int) -> None:
+        self.parts = parts  # that the memory holds
+        self.rows = 0  # that are in it
+        self._memory: Tensor | None = None
+
+    def next(self, rows: Tensor, origins: Tensor, labels: Tensor) -> Tensor:
+        """Those of the next part, no larger than the first: they stay until the memory is full."""
+        if self._memory is None:
+            self._memory = origins.new_empty(self.parts * len(rows), rows.shape[1])
+        if self.rows + len(rows) > len(self._memory) or self.parts == 1:
+            self.rows = 0
+        found = self._memory[self.rows : self.rows + len(rows)]
+        self.rows += len(rows)
+        torch.index_select(origins, 0, labels, out=found)
+        return torch.sub(rows.to(origins), found, out=found)
+
+    @property
+    def full(self) -> bool:
+        """No room for another part."""
+        return self._memory is not None and self.rows + len(self._memory) // self.parts > len(self._memory)
+
+    def taken(self) -> Tensor:
+        """All that are in the memory, which is free again."""
+        assert self._memory is not None
+        found, self.rows = self._memory[: self.rows], 0
+        return found
+
+
+def check_rows(features: Tensor, labels: Tensor, classes: int, dimension: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Parts of a batch of features (rows, d) and labels (rows,), all of it checked before the first."""
     if not isinstance(features, Tensor) or features.ndim != 2 or features.shape[1] != dimension:
         shape = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
@@ -260,5 +300,5 @@ def check_rows(
     if not bool(torch.isfinite(features.sum())):  # one quick pass; a finite sum has finite terms
         check_finite("features", features)
     wide = features if features.dtype in (torch.float32, torch.float64) else features.float()
-    rows = max(entries // dimension, 64)
+    rows = max(PART // dimension, 64)
     return zip(wide.split(rows), labels.long().split(rows), strict=True)

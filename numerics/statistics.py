@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .frames import FrameKind, frame_deviation, gram_deviation
+from .frames import FrameKind, frame_deviation, gram_deviation, scaled_gram, unit_gram, unit_gram_deviation
 from .linalg import eigh, frobenius_norm, singular_values, svd
 from .models import Features
 from .moments import Moments
@@ -98,6 +98,11 @@ def centred_means(features: Sampled) -> Tensor:
     means = class_means(features)
     shifted = means - means[..., :1]
     return shifted - (shifted * features.class_weights).sum(dim=-1, keepdim=True)
+
+
+def _centred_gram(features: Sampled) -> tuple[Tensor, Tensor]:
+    """The `scaled_gram` of the centred class means."""
+    return features.centred_gram if isinstance(features, Moments) else scaled_gram(centred_means(features))
 
 
 def residuals(features: Features) -> Tensor:
@@ -295,17 +300,19 @@ def cdnv(features: Sampled) -> Tensor:
     tensor(0.0400)
     """
     check_within_variation(features.class_counts)
-    means = centred_means(features)
-    variances = energies(features) / means.new_tensor(features.class_counts)
-    gram = means.mT @ means
+    equal = ValueError("expected class means that differ, got two that are equal")
+    if not bool((centred_means(features) != 0).any(dim=-1).any(dim=-1).all()):
+        raise equal
+    gram, scale = _centred_gram(features)
+    variances = energies(features) / gram.new_tensor(features.class_counts) / scale[..., 0] / scale[..., 0]
     norms = torch.diagonal(gram, dim1=-2, dim2=-1)
     sums = norms.unsqueeze(-1) + norms.unsqueeze(-2)
-    squares = sums - 2 * gram
+    squares = torch.sub(sums, gram, alpha=2)
     torch.diagonal(squares, dim1=-2, dim2=-1).fill_(torch.inf)  # of a class and itself, which is no pair
-    if not bool((squares > 4 * torch.finfo(means.dtype).eps * sums).all()):
-        raise ValueError("expected class means that differ, got two that are equal")
+    if not bool((squares > 4 * torch.finfo(gram.dtype).eps * sums).all()):
+        raise equal
     # Every pair twice: v_k / d^2 and v_l / d^2.
-    return (variances * squares.reciprocal().sum(dim=-1)).sum(dim=-1) / (features.classes * (features.classes - 1))
+    return (variances * squares.reciprocal_().sum(dim=-1)).sum(dim=-1) / (features.classes * (features.classes - 1))
 
 
 def nc2_norm_deviation(features: Sampled) -> Tensor:
@@ -336,13 +343,14 @@ def nc2_angle_deviation(features: Sampled) -> Tensor:
     >>> round(statistics.nc2_angle_deviation(features).item(), 12)
     0.0
     """
-    means = centred_means(features)
-    norms = means.square().sum(dim=-2, keepdim=True).sqrt()
-    if not bool((norms > 0).all()):
+    directed = (centred_means(features) != 0).any(dim=-2).all(dim=-1)
+    gram, _ = _centred_gram(features) if bool(directed.all()) else (directed.new_zeros((1, 1)), None)
+    lengths = torch.diagonal(gram, dim1=-2, dim2=-1).sqrt()
+    if not bool((lengths > 0).all()):
         raise ValueError("expected class means that differ from the global mean, got one without a direction")
-    directions = means / norms
     pairs = features.classes * (features.classes - 1)
-    deviations = (directions.mT @ directions + 1 / (features.classes - 1)).abs()
+    deviations = gram / lengths.unsqueeze(-1)
+    deviations = deviations.div_(lengths.unsqueeze(-2)).add_(1 / (features.classes - 1)).abs_()
     return (deviations.sum(dim=(-2, -1)) - torch.diagonal(deviations, dim1=-2, dim2=-1).sum(dim=-1)) / pairs
 
 
@@ -352,7 +360,7 @@ def nc2_etf_distance(features: Sampled) -> Tensor:
     That is `frames.frame_deviation(centred_means(features), "etf")`: one convention among several in the
     literature, both deviations above in one. Raises ValueError if Sigma_B = 0.
     """
-    return frame_deviation(_check_between(centred_means(features)), "etf")
+    return nc2_frame_distance(features, "etf")
 
 
 def nc2_frame_distance(features: Sampled, kind: FrameKind) -> Tensor:
@@ -361,7 +369,11 @@ def nc2_frame_distance(features: Sampled, kind: FrameKind) -> Tensor:
     The orthogonal frames of models without bias, "of" and "gof", are frames of the class means themselves (Dang et al.
     2023). Raises ValueError if the class means are zero.
     """
-    return frame_deviation(centred_means(features) if kind == "etf" else class_means(features), kind)
+    if kind == "etf":
+        _check_between(centred_means(features))
+    if not isinstance(features, Moments):
+        return frame_deviation(centred_means(features) if kind == "etf" else class_means(features), kind)
+    return unit_gram_deviation(unit_gram((features.centred_gram if kind == "etf" else features.mean_gram)[0]), kind)
 
 
 def nc2_gram_distance(features: Sampled, gram: Tensor) -> Tensor:

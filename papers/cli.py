@@ -537,11 +537,14 @@ def verify(
 
 
 def _say_what_is_missing(results: Sequence[Standing]) -> None:
-    """Of claims of one's own: the line at fault, and why."""
+    """Packages that are not installed; of claims of one's own, the line at fault, and why."""
     from . import registry
     from .step_checking import remarks
 
     for result in results:
+        for piece in result.evidence:
+            if piece.outcome == "unavailable":
+                print(f"tightframe: {result.claim}: {piece.detail}", file=sys.stderr)
         if registry.is_own(result.claim.partition("/")[0]):
             for remark in remarks(registry.find(result.claim), result):
                 print(f"tightframe: {remark}", file=sys.stderr)

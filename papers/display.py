@@ -142,13 +142,14 @@ def summary(where: Standing) -> str:
         "attested": "z3 attests",
         "agree": "simulation agrees",
     }
-    words |= {"diverge": "simulation diverges", "refuted": "counterexample"}
+    words |= {"diverge": "simulation diverges", "refuted": "counterexample", "unavailable": "a package is missing"}
     parts = []
     for piece in where.evidence:
         text = words.get(piece.outcome, f"{piece.kind} {piece.outcome}")
         if piece.kind == "simulation":
             text = {"agree": "seen in trainings", "partial": "seen in some trainings"}.get(piece.outcome, text)
-        parts.append(f"{text} ({piece.coverage})" if piece.kind in ("property", "simulation") else text)
+        covers = piece.kind in ("property", "simulation") and piece.outcome != "unavailable"
+        parts.append(f"{text} ({piece.coverage})" if covers else text)
     return ", ".join(parts) or "none yet"
 
 

@@ -95,8 +95,9 @@ class Evidence:
     """One piece of evidence.
 
     ``outcome`` is ``accepted`` (a certificate that the checker re-verified), ``partial`` (one for a part of the claim),
-    ``attested`` (an engine decided it, without a certificate), ``refuted``, ``agree``, ``diverge``, ``undecided``, or
-    ``failed`` (code of the user's raised an error); ``coverage`` says of how much of the domain it speaks.
+    ``attested`` (an engine decided it, without a certificate), ``refuted``, ``agree``, ``diverge``, ``undecided``,
+    ``unavailable`` (nothing was seen: a package is not installed; the detail names it), or ``failed`` (code of the
+    user's raised an error); ``coverage`` says of how much of the domain it speaks.
     """
 
     kind: str
@@ -149,6 +150,6 @@ def verdict_of(evidence: Sequence[Evidence]) -> Verdict:
         return Verdict.PROVED
     if "attested" in outcomes:
         return Verdict.ATTESTED
-    if "agree" in outcomes or ("partial" in outcomes and not outcomes & {"undecided", "failed"}):
+    if "agree" in outcomes or ("partial" in outcomes and not outcomes & {"undecided", "unavailable", "failed"}):
         return Verdict.SUPPORTED
     return Verdict.OPEN

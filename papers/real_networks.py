@@ -13,9 +13,11 @@ from ..theory.symbols import POSITIVE, integers, reals
 from .experiments import Numbers, Progress
 from .prediction import Input, Values, Word, to_float
 from .verification import spread
+from .writing.conversion import required
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from torch import nn
 
     from ..numerics.images import Images
@@ -84,10 +86,13 @@ def check(values: Values) -> None:
 
 
 def images(values: Values) -> Images:
-    """The images that the inputs name; raises ``ValueError`` where there are none."""
+    """The images that the inputs name; raises ``ValueError`` where there are none, ``MissingExtra`` for the digits."""
     from ..numerics import images as sources
 
-    return sources.digits() if values["data"] == "digits" else sources.folder(values["data"])
+    if values["data"] != "digits":
+        return sources.folder(values["data"])
+    required("sklearn.datasets", "scikit-learn", "The data set digits", "data")
+    return sources.digits()
 
 
 def class_counts(values: Values, classes: str, number: int) -> tuple[int, ...]:
@@ -222,3 +227,38 @@ def draw(panel: Axes, records: Sequence[Mapping[str, Any]], metric: str, color: 
     shown = panel.dataLim.frozen()
     panel.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
     panel.dataLim.set_points(shown.get_points())  # of few starts a band may be huge: curves set the axes
+
+
+def log_axes(panel: Axes) -> None:
+    """Both axes in logarithms; where the values span less than a decade or so, plain numbers beside the ticks."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    low, high = panel.get_ylim()
+    decades = math.log10(high / low)
+    if decades >= 1.3:
+        return
+    steps = (1, 2, 3, 5) if decades > 0.6 else (1, 1.5, 2, 3, 4, 5, 6, 8)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    even = MaxNLocator(4).tick_values(low, high)  # over so little, logarithms are straight
+    ticks = [step * 10.0**power for power in powers for step in steps] if decades > 0.3 else [x for x in even if x > 0]
+    panel.yaxis.set_major_locator(FixedLocator(ticks))
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+    panel.yaxis.set_minor_locator(NullLocator())
+    panel.set_ylim(low, high)
+
+
+def caption(drawn: Figure, numbers: Mapping[str, Any], words: str = "") -> None:
+    """A line below the panels: on which data, from how many starts and which seed, and what lines and bands are."""
+    inputs = numbers["inputs"]
+    data = inputs["data"].rstrip("/").rpartition("/")[2]
+    starts = inputs["seeds"]
+    seed = f"seed {numbers['seed']}" if "seed" in numbers else "seeded"
+    bands = (
+        f"geometric means of {starts} starts ({seed}), bands: their {CONFIDENCE:.0%} confidence intervals"
+        if starts > 1
+        else f"one start ({seed})"
+    )
+    text = f"Networks on {data}, {inputs['epochs']} epochs. Lines: {bands}. {words}".strip()
+    drawn.text(0.5, 0.0, text, ha="center", va="bottom", fontsize=8, color="0.25")

@@ -18,6 +18,7 @@ from . import claims_files, provenance, registry
 from .claim import Claim
 from .evidence import Evidence, Verdict, holds_in, verdict_of
 from .store import Record, Store, StoreError, shipped_certificate, shipped_runs
+from .writing.conversion import MissingExtra
 
 # Examples a claim: --quick stays within about a minute for all claims, --full is ten times as long.
 BUDGETS = {"quick": 40, "full": 400}
@@ -206,6 +207,14 @@ def observe(claim: Claim, full: bool, seed: int = 0) -> tuple[Evidence, Mapping[
     return judged(claim, numbers, time.perf_counter() - started), numbers
 
 
+def _observed(claim: Claim, full: bool, seed: int) -> tuple[Evidence, Mapping[str, Any] | None]:
+    """The same; where a package is missing, a piece that names it, and no other claim is kept from its verdict."""
+    try:
+        return observe(claim, full, seed)
+    except MissingExtra as error:
+        return Evidence("simulation", "none", "unavailable", "none", 0.0, str(error)), None
+
+
 # ---------------------------------------------------------------------------------------------------- one claim
 
 
@@ -219,7 +228,7 @@ def _verified(claim: Claim, store: Store | None, budget: int, seed: int) -> Stan
     if claim.runs is not None:
         piece, numbers = _stored_runs(claim, store, seed, budget)
         if piece is None:
-            piece, numbers = observe(claim, budget >= BUDGETS["full"], seed)
+            piece, numbers = _observed(claim, budget >= BUDGETS["full"], seed)
             _keep(store, Record(_key(claim, "runs", seed, budget), piece, {"numbers": numbers}))
         seconds = time.perf_counter() - started
         return Standing(claim.id, verdict_of([piece]), claim.recorded, (piece,), seconds=seconds, numbers=numbers)
@@ -269,7 +278,7 @@ def _despite_errors(claim: Claim, judge: Callable[[], Standing]) -> Standing:
 
 
 def _keep(store: Store | None, record: Record) -> None:
-    if store is not None and record.evidence.outcome != "failed":
+    if store is not None and record.evidence.outcome not in ("failed", "unavailable"):
         store.put(record)
 
 

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from laws import assert_close
 from strategies import class_counts, feature_models, seeds
-from tightframe.numerics import statistics
+from tightframe.numerics import linalg, statistics
 from tightframe.numerics.measurement import measure
 from tightframe.numerics.models import FeatureModel, Features
-from tightframe.numerics.moments import Accumulator, Moments
+from tightframe.numerics.moments import PART, Accumulator, Moments
 from torch import Tensor
 
 METRICS: list[Callable[[Features | Moments], Tensor]] = [
@@ -149,6 +149,33 @@ def test_d_below_k_and_dependent_means_are_defined() -> None:
     assert_same(gathered(features, 0, 3)[0].moments(), features)
     line = Features(torch.tensor([[0.0, 2.0, 4.0, 6.0, 9.0, 11.0], [0.0] * 6], dtype=torch.float64), (2, 2, 2))
     assert measure(line.values.mT, line.labels).nc1_pinv == pytest.approx(float(statistics.nc1_pinv(line)))
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gram_is_the_product(pinned: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By numpy, and by torch in blocks whose number does not divide the columns."""
+    monkeypatch.setattr(linalg, "PINNED", pinned)
+    rows = torch.randn(50, 301, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    found = linalg.gram(rows)
+    assert_close(found.double(), rows.double().mT @ rows.double(), rtol=1e-5 if dtype == torch.float32 else 1e-13)
+    huge = linalg.gram(torch.full((2, 3), 1e30, dtype=torch.float32))
+    assert bool(torch.isinf(huge).all())  # said by no warning, which would be an error here
+
+
+def test_many_parts_and_many_classes_are_gathered() -> None:
+    """Rows of several parts, whose products are added together, beside the definition; in float64 to 1e-12."""
+    model = FeatureModel((7,) * 300, 520, mean_scale=3.0, within_scale=1e-2)
+    features = model.sample(0)
+    rows, labels = shuffled(features, 0)
+    found = Accumulator(300, 520, scatter=True)
+    assert len(rows) > 4 * (PART // 520)
+    found.update(rows, labels)
+    assert_close(statistics.within_covariance(found.moments()), statistics.within_covariance(features), rtol=1e-12)
+    narrow = measure(rows.float(), labels)
+    wide_ = measure(rows, labels)
+    assert narrow.nc1_pinv == pytest.approx(wide_.nc1_pinv, rel=1e-5)
+    assert wide_.nc1_pinv == pytest.approx(float(statistics.nc1_pinv(features)), rel=1e-10)
 
 
 ROWS, LABELS = torch.zeros(4, 3), torch.tensor([0, 1, 0, 1])

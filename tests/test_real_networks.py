@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,26 @@ def test_numbers_words_and_figures(name: str, runs: dict[str, dict[str, Any]], t
 def _inputs(name: str) -> dict[str, Any]:
     more = {"proximity": {"loss": "mse"}, "deep-linear-heads": {"M": (1, 3), "style": "standard,features"}}
     return SMALL | more.get(name, {"M": (1, 2)})
+
+
+@pytest.mark.parametrize("name", ["proximity", "deep-linear-heads", "low-rank-heads"])
+def test_every_combination_is_trained_with_convolutions(name: str, tmp_path: Path) -> None:
+    """Two epochs with few images: classes of both kinds, both losses, both styles, one and six linear layers."""
+    choices: dict[str, dict[str, Any]] = {
+        "proximity": {"classes": "balanced,imbalanced", "loss": "mse,ce"},
+        "deep-linear-heads": {"classes": "balanced,imbalanced", "style": "standard,features", "M": (1, 6)},
+        "low-rank-heads": {"M": (1, 6)},
+    }
+    small = {"model": "cnn", "n": 4, "ratio": 2, "seeds": 1, "epochs": 2, "jobs": 1}
+    numbers, experiment = papers.simulate(name, **small, **choices[name]), experiments.find(name)
+    settings = real_networks.by_setting(numbers["runs"])
+    assert len(settings) == {"proximity": 4, "deep-linear-heads": 8, "low-rank-heads": 2}[name]
+    for record in numbers["runs"]:
+        assert record["finite"]
+        missing = {metric for metric, values in record["metrics"].items() if values[-1] is None}
+        assert missing == ({"lengths"} if name == "deep-linear-heads" and record["style"] == "standard" else set())
+    assert len(experiment.summary(numbers)) == 2 + len(settings)
+    assert len(experiments.save(experiment, numbers, tmp_path)) == 3
 
 
 def test_the_same_seed_gives_the_same(runs: dict[str, dict[str, Any]]) -> None:
@@ -157,6 +178,32 @@ def test_verify_stores_runs_and_judges_them_again(tmp_path: Path, monkeypatch: p
     green = replace(stored.evidence, outcome="agree", coverage="everywhere")
     store.put(Record(key, green, stored.certificate))  # a record that claims more than its numbers say
     assert verification.verify_claim(claim, store, verification.BUDGETS["quick"]).verdict is Verdict.OPEN
+
+
+def test_a_missing_package_leaves_one_claim_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without scikit-learn the table is finished, a line says what to install, and nothing of it is stored."""
+    words = ["verify", CLAIM.id, "han2022/total-covariance", "--store", str(tmp_path)]
+    with monkeypatch.context() as hidden:
+        for name in [each for each in sys.modules if each.partition(".")[0] == "sklearn"]:
+            hidden.delitem(sys.modules, name)
+        hidden.setitem(sys.modules, "sklearn", None)
+        assert cli.main([*words, "--json"]) == 3  # recorded as supported, which nothing was seen of
+        out, err = capsys.readouterr()
+        verdicts = {each["id"]: each["verdict"] for each in json.loads(out)}
+        assert verdicts == {CLAIM.id: "open", "han2022/total-covariance": "proved"}
+        assert err.splitlines() == [
+            "tightframe: han2022/proximity: The data set digits needs the package scikit-learn, which is not "
+            "installed: pip install 'tightframe[data]'"
+        ]
+        assert cli.main(words) == 3
+        assert "a package is missing" in capsys.readouterr().out
+        assert cli.main(["simulate", "proximity"]) == 2
+    assert not list(tmp_path.glob("han2022.proximity*"))
+    observed = verification.judged(CLAIM, shipped_runs(CLAIM.id, CLAIM.hash) or {}, 0.0), {}
+    monkeypatch.setattr(verification, "observe", lambda *_: observed)
+    assert cli.main([*words, "--json"]) == 0  # once it is there, it is tried again
 
 
 def test_only_empirical_claims_rest_on_runs() -> None:

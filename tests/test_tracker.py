@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,6 +169,60 @@ def test_a_compiled_model_and_callbacks_are_followed() -> None:
     assert tracker.series("nc1_pinv", "2")[0] == [0, 1, 2]
     for layer in ("2", "6"):
         assert tracker.series("cdnv", layer)[1][0] == plain.series("cdnv", layer)[1][0]
+
+
+SHARED = """
+import json, os, sys, torch
+from torch import distributed, nn
+from tightframe.numerics.training import CollapseTracker
+folder, rank = sys.argv[1], int(sys.argv[2])
+distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+torch.set_num_threads(1)
+inputs, labels = torch.load(f"{folder}/data.pt", weights_only=True)
+model = nn.Sequential(nn.Linear(8, 5), nn.LayerNorm(5), nn.ReLU(), nn.Linear(5, 3))
+model.load_state_dict(torch.load(f"{folder}/model.pt", weights_only=True))
+data = torch.utils.data.TensorDataset(inputs, labels)
+sampler = torch.utils.data.DistributedSampler(data, shuffle=True, seed=1)
+loader = torch.utils.data.DataLoader(data, batch_size=8 + 3 * rank, sampler=sampler)  # batches need not agree
+spread = nn.parallel.DistributedDataParallel(model)
+options = {"head": "3", "layer": "1", "every": 1, "weight_decay": 0.01}
+tracker = CollapseTracker(spread, loader, **options, group=distributed.group.WORLD)
+optimiser = torch.optim.SGD(spread.parameters(), lr=0.5)
+nn.functional.cross_entropy(spread(inputs[rank::2]), labels[rank::2]).backward()
+optimiser.step()
+tracker.step()
+torch.save(model.state_dict(), f"{folder}/after{rank}.pt")
+with open(f"{folder}/{rank}.json", "w") as file:
+    json.dump([tracker.rows, tracker.lengths], file)
+distributed.destroy_process_group()
+"""
+
+
+def test_processes_that_share_the_data_have_the_table_of_the_whole(tmp_path: Path) -> None:
+    """Two processes, each with a half: at the start, and after a step of DistributedDataParallel."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 5), nn.LayerNorm(5), nn.ReLU(), nn.Linear(5, 3))
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    torch.save(data(), tmp_path / "data.pt")
+    words = [sys.executable, "-c", SHARED, str(tmp_path)]
+    options = {"env": os.environ | {"GLOO_SOCKET_IFNAME": "lo"}, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([*words, str(rank)], **options) for rank in range(2)]  # type: ignore[call-overload]
+    for process in processes:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    tracker = CollapseTracker(model, batches(), head="3", layer="1", every=1, weight_decay=0.01)
+    first = [dict(row) for row in tracker.rows]
+    model.load_state_dict(torch.load(tmp_path / "after0.pt", weights_only=True))
+    tracker.step()
+    assert first != tracker.rows[len(first) :]  # the step has changed something
+    for rank in range(2):
+        rows, lengths = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert [row["metric"] for row in rows] == [row["metric"] for row in tracker.rows]
+        for mine, theirs in zip(rows, tracker.rows, strict=True):
+            assert mine["value"] == pytest.approx(theirs["value"], rel=1e-5, abs=1e-6), mine
+        assert len(lengths) == len(tracker.lengths)
+    alone = CollapseTracker(model, batches()[:2], head="3")  # half of the data is not the whole
+    assert alone.series("nc1_pinv")[1][0] != pytest.approx(tracker.series("nc1_pinv")[1][-1], rel=1e-3)
 
 
 def test_maps_are_flattened() -> None:

@@ -102,6 +102,7 @@ def summary(numbers: Numbers) -> list[str]:
     return lines
 
 
+SAID = {"standard": "all decay", "features": "features decay"}
 TITLES = {
     "nc1_pinv": "NC1 of the features",
     "WW^T": r"$WW^{\top}$: distance",
@@ -119,10 +120,16 @@ def figure(numbers: Numbers) -> Figure:
     groups = list(dict.fromkeys((model, classes, style) for model, classes, _, style, _ in settings))
     depths = sorted({depth for *_, depth in settings})
     with mpl.rc_context(dict(STYLE)):
-        drawn = Figure(figsize=(8.2, 0.7 + 1.75 * len(groups)))
-        height = 0.7 + 1.75 * len(groups)
+        standard = any(style == "standard" for *_, style in groups)
+        height = 1.0 + 0.15 * standard + 1.75 * len(groups)
+        drawn = Figure(figsize=(8.2, height))
         drawn.subplots_adjust(
-            left=0.075, right=0.985, bottom=0.42 / height, top=1 - 0.5 / height, wspace=0.38, hspace=0.5
+            left=0.085,
+            right=0.985,
+            bottom=(0.6 + 0.15 * standard) / height,
+            top=1 - 0.55 / height,
+            wspace=0.36,
+            hspace=0.45,
         )
         panels = drawn.subplots(len(groups), len(TITLES), squeeze=False)
         entries: list[tuple[str, Style]] = []
@@ -136,8 +143,12 @@ def figure(numbers: Numbers) -> Figure:
                     panel.grid(visible=True, which="major", linewidth=0.3, color="0.85")
                 if row == len(groups) - 1:
                     panel.set_xlabel("epochs")
-                panel.set_title(f"{TITLES[name]}" if column else f"{model}, {classes}, decay: {style}", loc="left")
+                panel.set_title(TITLES[name] if column else f"{model}, {classes}, {SAID[style]}", loc="left")
             panels[row, 0].set_ylabel(TITLES["nc1_pinv"])
+        words = "Distances: normalised, from the prediction"
+        if standard:
+            words = f"\n{words}; where all decay, from multiples of I (balanced) or diagonal matrices"
+        real_networks.caption(drawn, numbers, f"{words}.")
         key(panels[0, 0], *entries, columns=4)
         panels[0, 0].get_legend().set_bbox_to_anchor((0.0, 1.16))
     return drawn
@@ -152,8 +163,7 @@ def _draw(
         records = settings.get((model, classes, "mse", style, depth), [])
         real_networks.draw(panel, records, name, colour)
         entries.append((f"$M = {depth}$", LINE | {"color": colour}))
-    panel.set_xscale("log")
-    panel.set_yscale("log")
+    real_networks.log_axes(panel)
     return entries
 
 

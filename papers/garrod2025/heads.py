@@ -116,10 +116,10 @@ def figure(numbers: Numbers) -> Figure:
     models = list(dict.fromkeys(model for model, *_ in settings))
     bounds = {each["M"]: each["loss"] for each in numbers["dnc"]}
     with mpl.rc_context(dict(STYLE)):
-        height = 0.75 + 2.0 * len(models)
+        height = 1.05 + 2.0 * len(models)
         drawn = Figure(figsize=(7.4, height))
         drawn.subplots_adjust(
-            left=0.1, right=0.985, bottom=0.42 / height, top=1 - 0.6 / height, wspace=0.62, hspace=0.35
+            left=0.1, right=0.985, bottom=0.65 / height, top=1 - 0.6 / height, wspace=0.55, hspace=0.35
         )
         panels = drawn.subplots(len(models), len(PANELS), squeeze=False)
         entries: list[tuple[str, Style]] = []
@@ -141,13 +141,16 @@ def figure(numbers: Numbers) -> Figure:
                     panel.axhline(level, **ASYMPTOTE)
                 if name == "effective_rank":
                     panel.set_ylim(0, numbers["K"])
-                panel.set_xscale("log")
-                panel.set_yscale("linear" if name == "effective_rank" else "log")
+                if name == "effective_rank":
+                    panel.set_xscale("log")
+                else:
+                    real_networks.log_axes(panel)
                 panel.set_ylabel(label)
                 if row == len(models) - 1:
                     panel.set_xlabel("epochs")
                 if column == 0:
                     panel.set_title(model, loc="right")
+        real_networks.caption(drawn, numbers)
         key(panels[0, 0], *entries, ("neural collapse", ASYMPTOTE), columns=4)
         panels[0, 0].get_legend().set_bbox_to_anchor((0.0, 1.12))
     return drawn

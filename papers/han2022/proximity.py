@@ -130,8 +130,11 @@ def figure(numbers: Numbers) -> Figure:
     with mpl.rc_context(dict(STYLE)):
         columns = min(len(settings), 4)
         rows = -(-len(settings) // columns)
-        drawn = Figure(figsize=(1.0 + 2.1 * columns, 0.4 + 2.0 * rows))
-        drawn.subplots_adjust(left=0.1, right=0.985, bottom=0.26 / rows, top=1 - 0.22 / rows, wspace=0.42, hspace=0.62)
+        width, height = max(7.0, 0.8 + 2.05 * columns), 0.95 + 1.75 * rows
+        drawn = Figure(figsize=(width, height))
+        drawn.subplots_adjust(
+            left=0.75 / width, right=0.985, bottom=0.6 / height, top=1 - 0.5 / height, wspace=0.42, hspace=0.36
+        )
         panels = drawn.subplots(rows, columns, squeeze=False)
         entries: list[tuple[str, Style]] = []
         for (model, classes, loss, *_), records, panel, letter in zip(
@@ -142,9 +145,7 @@ def figure(numbers: Numbers) -> Figure:
             for colour, (name, label) in zip(COLOURS, PARTS.items(), strict=False):
                 real_networks.draw(panel, records, name, colour)
                 entries.append((label, LINE | {"color": colour}))
-            panel.set_xscale("log")
-            panel.set_yscale("log")
-            panel.set_xlabel("epochs")
+            real_networks.log_axes(panel)
             panel.set_title(f"{model}, {classes}, {loss}", loc="right")
             starts = [epoch for record in records if (epoch := _zero_error(record)) is not None]
             if len(starts) == len(records):
@@ -152,9 +153,14 @@ def figure(numbers: Numbers) -> Figure:
         entries.append(("zero training error in all starts", ASYMPTOTE | {"linestyle": ":"}))
         for panel in list(panels.flat)[len(settings) :]:
             panel.set_visible(False)
+        for panel in list(panels.flat)[max(0, len(settings) - columns) : len(settings)]:
+            panel.set_xlabel("epochs")
+        for panel in panels[:, 0]:
+            panel.set_ylabel("parts of the MSE loss")
+        real_networks.caption(drawn, numbers)
         key(panels[0, 0], *entries, columns=5)
         legend = panels[0, 0].get_legend()
-        legend.set_bbox_to_anchor((0.0, 1.1))
+        legend.set_bbox_to_anchor((0.0, 1.09))
     return drawn
 
 

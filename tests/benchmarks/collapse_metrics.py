@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ctypes
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 from run import Comparison, Contender
@@ -49,6 +52,52 @@ def ours(features: Tensor, labels: Tensor) -> tuple[float, float]:
     return found.nc1_pinv, found.cdnv
 
 
+def peak(work: Callable[[], object]) -> float | None:
+    """MiB that the process takes meanwhile, above what it has before: on Linux, else None."""
+    here = Path("/proc/self")
+    if not (here / "clear_refs").exists():
+        return None
+    work()  # what is made once, such as threads and caches, counts for neither
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed is given back, so that it is counted when it is taken again
+    (here / "clear_refs").write_text("5")  # the peak begins anew
+
+    def status(name: str) -> int:
+        lines = (here / "status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+    before = status("VmRSS")
+    work()
+    return (status("VmHWM") - before) / 1024
+
+
+def rate(rows: int, dimension: int) -> float:
+    """GFLOP a second of one float32 product of so many rows: what this machine can do."""
+    columns = torch.ones(rows, dimension)
+    columns.mT @ columns
+    began = time.perf_counter()
+    columns.mT @ columns
+    return 2e-9 * rows * dimension**2 / (time.perf_counter() - began)
+
+
+def beside(features: Tensor, labels: Tensor, classes: int) -> str:
+    """Memory of both, and what bounds the time where all products of columns are needed."""
+    theirs, mine = peak(lambda: plain(features, labels, classes)), peak(lambda: ours(features, labels))
+    lines = []
+    if theirs is not None and mine is not None:
+        ratio = f"{theirs / mine:.3g} times less" if mine > 1 else "too little for a ratio"
+        lines.append(
+            f"Memory at the peak, beside the features: three passes {theirs:.0f} MiB, ours {mine:.0f}: {ratio}."
+        )
+    if 2 * (classes - 1) > features.shape[1]:
+        work = 1e-9 * len(features) * features.shape[1] ** 2
+        can = rate(len(features) // 4, features.shape[1])
+        lines.append(
+            f"Half of the products of columns are {work:.3g} GFLOP, {work / can:.2g} s at the {can:.3g} GFLOP/s of one "
+            "product here: about the floor of every way that makes them."
+        )
+    return " ".join(lines)
+
+
 def deviation(found: tuple[float, float], exact: tuple[float, float]) -> float:
     return max(abs(a / b - 1) for a, b in zip(found, exact, strict=True))
 
@@ -71,4 +120,5 @@ def comparisons() -> Iterator[Comparison]:
                 Contender("three passes", lambda f=features, y=labels, k=classes: plain(f, y, k), plain_off),
                 Contender("`measure`, two passes, NC1 to NC3", lambda f=features, y=labels: ours(f, y), ours_off),
             ),
+            lambda f=features, y=labels, k=classes: beside(f, y, k),
         )
