@@ -69,6 +69,7 @@ class Broken:
     projection: sp.Matrix | None = None
     longer: bool = False  # the features beside W_opt, so that f is as large as at the point
     decays: tuple[Any, Any] = (sp.S.Zero, sp.S.Zero)  # what D and D_opt are too large by
+    offset: sp.Matrix | None = None  # F, if it is not zero
 
     def values(self) -> Values:
         at, of, U = self.at, self.directions, self.basis
@@ -87,7 +88,8 @@ class Broken:
         weights, optimal = upper * lower, U * spread([ridge * each.best_square for each in of], wide)
         centre = sp.eye(classes) - sp.ones(classes, classes) / classes
         mean = self.given * sp.ones(samples, 1) / samples
-        own = self.given - mean * sp.ones(1, samples) if at.bias else self.given
+        offset = sp.zeros(classes, samples) if self.offset is None else self.offset
+        own = self.given - (mean * sp.ones(1, samples) if at.bias else offset)
         features, best = (
             w.T * (w * w.T + ridge * sp.eye(classes)).inv() * t for w, t in ((weights, own), (optimal, self.target))
         )
@@ -113,7 +115,8 @@ class Broken:
             at.power: function("power"),
             at.optimal[0]: optimal,
             at.optimal[1]: best,
-            at.free: mean if at.bias else sp.zeros(classes, samples),
+            at.free: mean if at.bias else offset,
+            at.centring: sp.eye(samples),
             at.projection: centre if self.projection is None else self.projection,
             at.roots: function("best"),
             at.powers: function("best_power"),
@@ -218,6 +221,17 @@ def other_target(at: CriticalPoint) -> Broken:
     return replace(example, directions=found, target=2 * example.target, unit=unit)
 
 
+def other_sizes(at: CriticalPoint) -> Broken:
+    """Rows of Y that are orthogonal, of length 2, and add up to 8/5: f at zero is as large as at the optimum."""
+    row = sp.Matrix([[sp.Rational(7, 5), sp.Rational(1, 5)]])
+    given = sp.diag(*[row] * 4)
+    target = given - sp.ones(4, 8) / 4
+    lost = Direction(sp.Rational(1, 4), *[sp.S.Zero] * 3, *[sp.S.One] * 3)
+    nothing = Direction.at(*[sp.S.Zero] * 3)
+    unit = (sp.Rational(1, 8) - sp.Rational(1, 300)) / DEPTH
+    return Broken(at, [nothing, lost, lost, lost], sp.Matrix(HADAMARD), given, target, unit, sp.S.One)
+
+
 def other_frame(at: CriticalPoint) -> Broken:
     """A projection that is none: twice as long in one direction."""
     example = minimum(at, sp.S.One, sp.S.One, sp.Rational(1, 2))
@@ -243,7 +257,7 @@ def cases(at: CriticalPoint) -> tuple[Callable[[random.Random], Values], ...]:
     elif at.labels:
         found.append(empty_class)
     if at.bias:
-        found += [other_target, other_frame]
+        found += [other_target, other_frame, other_sizes]
     return (_sampler(lambda at: replace(off_minimum(at), longer=True), at), *(_sampler(make, at) for make in found))
 
 
@@ -255,9 +269,12 @@ MISSED = sp.Rational(1, 16)
 
 
 def labelled(at: CriticalPoint, *living: Direction, empty: Direction = NOTHING) -> Broken:
-    """Four classes of one sample each: three living directions, and the one that centring empties."""
-    given = sp.eye(4)
-    target = given - sp.ones(4, 4) / 4
+    """Four classes of one sample each: three living directions, and the one that centring empties.
+
+    The centred labels themselves, where the targets may be any.
+    """
+    target = sp.eye(4) - sp.ones(4, 4) / 4
+    given = sp.eye(4) if at.bias else target
     return Broken(at, [empty, *living], sp.Matrix(HADAMARD), given, target, sp.Rational(1, 16), sp.S.One)
 
 
@@ -315,6 +332,12 @@ def doubled_target(at: CriticalPoint) -> Broken:
     return replace(example, target=2 * example.target)
 
 
+def doubled_offset(at: CriticalPoint) -> Broken:
+    """The same, where an offset takes one half of the targets away, though nothing is centred."""
+    example = doubled_target(at)
+    return replace(example, given=example.target, offset=example.target / 2)
+
+
 def unrelated_power(at: CriticalPoint) -> Broken:
     """Q_opt is 1 where X_opt is zero, in the direction without targets."""
     empty = replace(NOTHING, best_power=sp.S.One, best_square=sp.S.One)
@@ -327,10 +350,30 @@ def missing_class(at: CriticalPoint) -> Broken:
     return Broken(at, [NOTHING] * 2, sp.eye(2), given, 0 * given, sp.S.One, sp.S.One)
 
 
+# ---- labels without a bias, any critical point
+def another_optimum(at: CriticalPoint, root: int = 1) -> Broken:
+    """One of two classes of two samples lives, X with this eigenvalue and Q with 1, X_opt and Q_opt with 1/2."""
+    given = sp.Matrix([[1, 1, 0, 0], [0, 0, 1, 1]])
+    half, one = sp.Rational(1, 2), sp.S.One
+    unit = one / (8 * root)
+    alive = Direction(half, sp.Integer(root), one, one, *[half] * 3)
+    dead = Direction.at(half, sp.S.Zero, sp.S.Zero)
+    return Broken(at, [alive, dead], sp.eye(2), given, given, unit, sp.S.One)
+
+
+def turned_layer(at: CriticalPoint) -> Broken:
+    """Classes of three samples and of one; X and Q, and X_opt and Q_opt, of a direction between them."""
+    given = sp.Matrix([[1, 1, 1, 0], [0, 0, 0, 1]])
+    basis = sp.Matrix([[3, 4], [-4, 3]]) / 5
+    directions = [Direction.at(sp.S.Zero, sp.S.One, sp.S.One), NOTHING]
+    return Broken(at, directions, basis, given, given, sp.Rational(1, 8), sp.S.One)
+
+
 def labelled_cases(at: CriticalPoint) -> tuple[Callable[[random.Random], Values], ...]:
     """Samplers, of one example each."""
     found = [not_least, other_decay, other_optimal_decay, longer_features, shorter_optimum, stated_excess]
-    found += [longer_weights, unbalanced_layers, no_common_vectors, doubled_target, unrelated_power, missing_class]
+    found += [longer_weights, unbalanced_layers, no_common_vectors, doubled_target, unrelated_power]
+    found.append(missing_class if at.bias else doubled_offset)
     return tuple(_sampler(make, at) for make in found)
 
 
