@@ -140,9 +140,15 @@ def other_best(
     return values | at(problem, problem.best, values, frame, root, power * root ** values[M], length)
 
 
-def other_side(problem: Bottleneck, values: dict[Any, Any]) -> dict[Any, Any]:
-    """x = 2 where M = 2, and M b x = M - 1: points at zero are least, balanced factors are not."""
-    values |= {x: sp.Integer(2), b: sp.Rational(1, 4)}
+def long_frame(problem: Bottleneck, values: dict[Any, Any]) -> dict[Any, Any]:
+    """Any point, with a longer frame."""
+    frame = 2 * sp.Matrix(values[problem.any_point.frame])
+    return values | at(problem, problem.any_point, values, frame, values[x], values[x] ** values[M])
+
+
+def off_threshold(problem: Bottleneck, values: dict[Any, Any], side: Any, slope: Any) -> dict[Any, Any]:
+    """Other x and b where M = 2: points at zero have the least value, 1, but balanced factors have not."""
+    values |= {x: side, b: slope}
     nothing = {**values, x: sp.S.One, b: HALF}  # with which v is 1, as it is at the threshold
     for point in (problem.any_point, problem.minimiser):
         frame = sp.Matrix(values[point.frame])
@@ -157,7 +163,10 @@ def cases(problem: Bottleneck) -> tuple[Callable[[random.Random], Values], ...]:
     changes += [
         partial(other_best, **change) for change in ({"stretch": 2}, {"length": 4}, {"power": 4}, {"lean": True})
     ]
-    changes += [other_side] if problem.tie else []
+    changes.append(long_frame)
+    if problem.tie:  # M b x = M - 1, and x^M = M - 1: one without the other
+        changes += [partial(off_threshold, side=sp.Integer(2), slope=HALF / 2)]
+        changes += [partial(off_threshold, side=sp.S.One, slope=sp.S.One)]
 
     def sampler(change: Changed) -> Callable[[random.Random], Values]:
         return lambda rng: change(problem, base(problem, rng))
