@@ -14,6 +14,8 @@ from tightframe.papers.trials.mutants import Court, Fate
 from tightframe.papers.trials.witnesses import Witnesses
 from tightframe.theory import growth, one_layer_collapse
 from tightframe.theory.balance import K
+from tightframe.theory.balance import N as size
+from tightframe.theory.centred_labels import Y, n
 from tightframe.theory.derivation import Setting
 from tightframe.theory.proof import checker
 from tightframe.theory.proof.certificate import statement_json
@@ -23,7 +25,16 @@ from tightframe.theory.proof.refuter import Examples
 from tightframe.theory.proof.rules import StepFailed
 from tightframe.theory.proof.scalar_refuter import may_hold
 from tightframe.theory.proof.squares import SearchedSquares
-from tightframe.theory.proof.statement import AllOf, Between, Equal, Exceeds, Increasing, Minimum, Positive
+from tightframe.theory.proof.statement import (
+    AllOf,
+    Between,
+    Equal,
+    Exceeds,
+    Increasing,
+    Minimum,
+    Positive,
+    PositiveSemidefinite,
+)
 from tightframe.theory.symbols import C, N, ones, reals
 
 IDS = [name for name, claim in registry.claims().items() if claim.derive is not None]
@@ -33,8 +44,6 @@ UNRECORDED: tuple[str, ...] = (  # of which only a sample was tried: thousands o
 )
 TOO_MANY_OPEN: tuple[str, ...] = (  # true in all examples, as far as known; they need proofs of their own
     "garrod2025/global-rank-decay",
-    "liu2024/geometry",
-    "liu2024/interlacing",
 )
 TRIED = 3  # mutants a claim, about; the slow test tries all
 
@@ -128,6 +137,46 @@ def test_weaker_inequalities_are_theorems_too() -> None:
     assert judged(court, "parts 3: left: doubled") is Fate.EQUIVALENT
     assert judged(court, "parts 2: right: 1 dropped") is Fate.EQUIVALENT
     assert judged(court, "parts 2: right: 1 doubled") is Fate.REFUTED
+
+
+def test_counts_of_eigenvalues_are_combined() -> None:
+    """tr E of a projection is no less than zero; E_2 for E_1 is another theorem, F_2 for E_1 none."""
+    court = Court(registry.find("liu2024/interlacing"))
+    first, second = (rf"\operatorname{{tr}}\left\{{{name}\right\}}" for name in ("E_{1}", "F_{1}"))
+    for change in ("doubled", f"- {first} dropped", f"{second} times 1.001", "E_{2} for E_{1}"):
+        assert judged(court, f"parts 1: scalar: {change}") is Fate.EQUIVALENT
+    for change in ("negated", f"- {first} doubled", "F_{2} for E_{1}"):
+        assert judged(court, f"parts 1: scalar: {change}") is Fate.REFUTED
+    for change in ("1 doubled", "E_{1} for E_{2}"):
+        assert judged(court, f"parts 2: scalar: {change}") is Fate.EQUIVALENT
+    assert judged(court, "parts 2: scalar: F_{1} for E_{2}") is Fate.REFUTED
+
+
+def test_a_weight_without_a_visible_sign_is_proved_nonnegative(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Y Y^T - c n n^T is semi-definite for c <= 1/N."""
+    court = Court(registry.find("liu2024/interlacing"))
+    assert judged(court, "parts 4: matrix: exponent -2 for -1") is Fate.EQUIVALENT
+    assert judged(court, "parts 4: matrix: N + 1 for N") is Fate.EQUIVALENT
+    says = court.claim.statement
+    assert isinstance(says, AllOf)
+    larger = PositiveSemidefinite(Y * Y.T - n * n.T * (1 / size - 1 / size**2 + 1 / size**3))
+    wrong = PositiveSemidefinite(Y * Y.T - n * n.T * (1 / size + 1 / size**2))
+    definitions = court.claim.setting.definitions
+    for part, fate in ((larger, Fate.EQUIVALENT), (wrong, Fate.REFUTED)):
+        assert court.judge(Mutant("weight", replace(says, parts=(*says.parts[:3], part)), definitions)).fate is fate
+    monkeypatch.setattr(Witnesses, "against", lambda *arguments: None)
+    assert court.judge(Mutant("weight", replace(says, parts=(*says.parts[:3], wrong)), definitions)).fate is Fate.OPEN
+
+
+def test_an_inverse_of_the_proof_alone_refutes_nothing() -> None:
+    """Where a hypothesis is dropped, the inverses in the derivation need not exist, those in the claim must."""
+    court = Court(registry.find("liu2024/interlacing"))
+    names = [each.name for each in court.setting.hypotheses]
+    for name in ("above: level", "above: rest"):
+        kept = replace(court.setting, hypotheses=tuple(h for h in court.setting.hypotheses if h.name != name))
+        found = court.outside(kept, names.index(name))
+        assert found is not None
+        assert found.startswith("false where")
 
 
 def test_a_difference_that_a_hypothesis_makes_vanish_makes_an_equivalent() -> None:

@@ -68,6 +68,8 @@ class Broken:
     measure: Any = sp.S.One  # Lambda over gamma^M / (N lam_H)
     projection: sp.Matrix | None = None
     longer: bool = False  # the features beside W_opt, so that f is as large as at the point
+    decays: tuple[Any, Any] = (sp.S.Zero, sp.S.Zero)  # what D and D_opt are too large by
+    offset: sp.Matrix | None = None  # F, if it is not zero
 
     def values(self) -> Values:
         at, of, U = self.at, self.directions, self.basis
@@ -85,7 +87,9 @@ class Broken:
         upper, lower = U * top, top.T * inverse * spread(squares, wide)
         weights, optimal = upper * lower, U * spread([ridge * each.best_square for each in of], wide)
         centre = sp.eye(classes) - sp.ones(classes, classes) / classes
-        own = self.given - sp.ones(classes, samples) / classes if at.bias else self.given
+        mean = self.given * sp.ones(samples, 1) / samples
+        offset = sp.zeros(classes, samples) if self.offset is None else self.offset
+        own = self.given - (mean * sp.ones(1, samples) if at.bias else offset)
         features, best = (
             w.T * (w * w.T + ridge * sp.eye(classes)).inv() * t for w, t in ((weights, own), (optimal, self.target))
         )
@@ -111,7 +115,8 @@ class Broken:
             at.power: function("power"),
             at.optimal[0]: optimal,
             at.optimal[1]: best,
-            at.free: sp.ones(classes, 1) / classes if at.bias else sp.zeros(classes, samples),
+            at.free: mean if at.bias else offset,
+            at.centring: sp.eye(samples),
             at.projection: centre if self.projection is None else self.projection,
             at.roots: function("best"),
             at.powers: function("best_power"),
@@ -123,7 +128,9 @@ class Broken:
         values: dict[Any, Any] = {M: DEPTH, K: classes, N: samples, a: wide, d: wide, z: wide}
         values |= {n: sp.Rational(samples, classes), gamma: unit, lam_M: sp.S.One, lam_H: lam, x: self.root}
         values |= {product: self.measure * unit**DEPTH / ridge}
-        values |= {decay: DEPTH * unit * sum(e.root for e in of), decay_opt: DEPTH * unit * sum(e.best for e in of)}
+        found = (sum(getattr(e, name) for e in of) for name in ("root", "best"))
+        sums = [DEPTH * unit * each + more for each, more in zip(found, self.decays, strict=True)]
+        values |= dict(zip((decay, decay_opt), sums, strict=True))
         return values | {
             name: rows_of(matrix) for name, matrix in matrices.items() if isinstance(name, sp.MatrixSymbol)
         }
@@ -214,6 +221,17 @@ def other_target(at: CriticalPoint) -> Broken:
     return replace(example, directions=found, target=2 * example.target, unit=unit)
 
 
+def other_sizes(at: CriticalPoint) -> Broken:
+    """Rows of Y that are orthogonal, of length 2, and add up to 8/5: f at zero is as large as at the optimum."""
+    row = sp.Matrix([[sp.Rational(7, 5), sp.Rational(1, 5)]])
+    given = sp.diag(*[row] * 4)
+    target = given - sp.ones(4, 8) / 4
+    lost = Direction(sp.Rational(1, 4), *[sp.S.Zero] * 3, *[sp.S.One] * 3)
+    nothing = Direction.at(*[sp.S.Zero] * 3)
+    unit = (sp.Rational(1, 8) - sp.Rational(1, 300)) / DEPTH
+    return Broken(at, [nothing, lost, lost, lost], sp.Matrix(HADAMARD), given, target, unit, sp.S.One)
+
+
 def other_frame(at: CriticalPoint) -> Broken:
     """A projection that is none: twice as long in one direction."""
     example = minimum(at, sp.S.One, sp.S.One, sp.Rational(1, 2))
@@ -239,8 +257,124 @@ def cases(at: CriticalPoint) -> tuple[Callable[[random.Random], Values], ...]:
     elif at.labels:
         found.append(empty_class)
     if at.bias:
-        found += [other_target, other_frame]
+        found += [other_target, other_frame, other_sizes]
     return (_sampler(lambda at: replace(off_minimum(at), longer=True), at), *(_sampler(make, at) for make in found))
+
+
+# ---- labels of any sizes with a free bias, critical in the layer too: theta w/(1 + w)^2 = gamma x in every direction
+NOTHING = Direction.at(*[sp.S.Zero] * 3)
+ALIVE = Direction.at(sp.Rational(1, 4), sp.S.One, sp.S.One)  # gamma = 1/16
+LOST = replace(ALIVE, root=sp.S.Zero, power=sp.S.Zero, square=sp.S.Zero, best=sp.Rational(1, 2))  # Z Z^T is 1/16
+MISSED = sp.Rational(1, 16)
+
+
+def labelled(at: CriticalPoint, *living: Direction, empty: Direction = NOTHING) -> Broken:
+    """Four classes of one sample each: three living directions, and the one that centring empties.
+
+    The centred labels themselves, where the targets may be any.
+    """
+    target = sp.eye(4) - sp.ones(4, 4) / 4
+    given = sp.eye(4) if at.bias else target
+    return Broken(at, [empty, *living], sp.Matrix(HADAMARD), given, target, sp.Rational(1, 16), sp.S.One)
+
+
+def not_least(at: CriticalPoint) -> Broken:
+    return labelled(at, LOST, ALIVE, ALIVE)
+
+
+def other_decay(at: CriticalPoint) -> Broken:
+    return replace(not_least(at), decays=(-MISSED, sp.S.Zero))
+
+
+def other_optimal_decay(at: CriticalPoint) -> Broken:
+    return replace(not_least(at), decays=(sp.S.Zero, MISSED))
+
+
+def longer_features(at: CriticalPoint) -> Broken:
+    return replace(not_least(at), longer=True)
+
+
+def shorter_optimum(at: CriticalPoint) -> Broken:
+    """W_opt for which f is as large as at the point: 1/4 1/(1 + w) = 1/8 + 1/16."""
+    return labelled(at, replace(LOST, best_square=sp.Rational(1, 3)), ALIVE, ALIVE)
+
+
+def stated_excess(at: CriticalPoint) -> Broken:
+    """Z Z^T is 1 where f is as large as at the optimum, which is elsewhere."""
+    elsewhere = replace(ALIVE, best=sp.Rational(3, 2), best_power=sp.Integer(3), best_square=sp.Integer(3))
+    return labelled(at, replace(elsewhere, excess=sp.S.One), ALIVE, ALIVE)
+
+
+def longer_weights(at: CriticalPoint) -> Broken:
+    """gamma^M = 4 N lam_H Lambda."""
+    found = replace(ALIVE, power=sp.Rational(1, 4), best_power=sp.Rational(1, 4))
+    return replace(labelled(at, found, found, found), measure=sp.Rational(1, 4))
+
+
+def unbalanced_layers(at: CriticalPoint) -> Broken:
+    """W W^T is 2 and 1/2 where Q is 1: 1/(1 + w) has the same sum, and w/(1 + w)^2 the same value."""
+    root = sp.Rational(8, 9)
+    pair = (replace(ALIVE, root=root, best=root, square=square) for square in (sp.Integer(2), sp.Rational(1, 2)))
+    return labelled(at, *pair, ALIVE)
+
+
+def no_common_vectors(at: CriticalPoint) -> Broken:
+    """W W^T and Q of the first class alone, and Q_opt too."""
+    alone = replace(labelled(at, NOTHING, NOTHING, NOTHING), basis=sp.eye(4))
+    return replace(alone, directions=[replace(ALIVE, scatter=sp.S.Zero), *alone.directions[1:]])
+
+
+def doubled_target(at: CriticalPoint) -> Broken:
+    """T twice what it should be, and Q_opt = 9, so that f is as large."""
+    nine = sp.Integer(9)
+    large = replace(ALIVE, scatter=sp.S.One, best=sp.Rational(6, 5), best_power=nine, best_square=nine)
+    example = labelled(at, large, large, large)
+    return replace(example, target=2 * example.target)
+
+
+def doubled_offset(at: CriticalPoint) -> Broken:
+    """The same, where an offset takes one half of the targets away, though nothing is centred."""
+    example = doubled_target(at)
+    return replace(example, given=example.target, offset=example.target / 2)
+
+
+def unrelated_power(at: CriticalPoint) -> Broken:
+    """Q_opt is 1 where X_opt is zero, in the direction without targets."""
+    empty = replace(NOTHING, best_power=sp.S.One, best_square=sp.S.One)
+    return labelled(at, ALIVE, ALIVE, ALIVE, empty=empty)
+
+
+def missing_class(at: CriticalPoint) -> Broken:
+    """All four samples in one of two classes: nothing is left of the targets."""
+    given = sp.Matrix([[1] * 4, [0] * 4])
+    return Broken(at, [NOTHING] * 2, sp.eye(2), given, 0 * given, sp.S.One, sp.S.One)
+
+
+# ---- labels without a bias, any critical point
+def another_optimum(at: CriticalPoint, root: int = 1) -> Broken:
+    """One of two classes of two samples lives, X with this eigenvalue and Q with 1, X_opt and Q_opt with 1/2."""
+    given = sp.Matrix([[1, 1, 0, 0], [0, 0, 1, 1]])
+    half, one = sp.Rational(1, 2), sp.S.One
+    unit = one / (8 * root)
+    alive = Direction(half, sp.Integer(root), one, one, *[half] * 3)
+    dead = Direction.at(half, sp.S.Zero, sp.S.Zero)
+    return Broken(at, [alive, dead], sp.eye(2), given, given, unit, sp.S.One)
+
+
+def turned_layer(at: CriticalPoint) -> Broken:
+    """Classes of three samples and of one; X and Q, and X_opt and Q_opt, of a direction between them."""
+    given = sp.Matrix([[1, 1, 1, 0], [0, 0, 0, 1]])
+    basis = sp.Matrix([[3, 4], [-4, 3]]) / 5
+    directions = [Direction.at(sp.S.Zero, sp.S.One, sp.S.One), NOTHING]
+    return Broken(at, directions, basis, given, given, sp.Rational(1, 8), sp.S.One)
+
+
+def labelled_cases(at: CriticalPoint) -> tuple[Callable[[random.Random], Values], ...]:
+    """Samplers, of one example each."""
+    found = [not_least, other_decay, other_optimal_decay, longer_features, shorter_optimum, stated_excess]
+    found += [longer_weights, unbalanced_layers, no_common_vectors, doubled_target, unrelated_power]
+    found.append(missing_class if at.bias else doubled_offset)
+    return tuple(_sampler(make, at) for make in found)
 
 
 def _sampler(make: Callable[[CriticalPoint], Broken], at: CriticalPoint) -> Callable[[random.Random], Values]:

@@ -15,14 +15,14 @@ singular value (Liu 2024, arXiv 2411.17278, treats this case).
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeAlias
 
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
-from . import balance, critical_examples, critical_values, global_minima
+from . import balance, broken_examples, critical_examples, critical_values, global_minima
 from .balance import K, N, half_integers, rows_of
 from .critical_examples import Eigenvalues, Example, direction
 from .critical_values import CriticalPoint, lam_H
@@ -234,7 +234,22 @@ class Geometry:
             sample=lambda rng: example(rng, at),
             symmetric=(*where.symmetric, S),
             definitions=self.definitions,
+            wider=(
+                lambda rng: example(rng, at, length=2),
+                *(_with_roots(sample) for sample in broken_examples.labelled_cases(at)),
+            ),
         )
+
+
+def _with_roots(sample: Callable[[random.Random], Values]) -> Callable[[random.Random], Values]:
+    """The same examples with S = diag(n)^(1/2)."""
+
+    def rooted(rng: random.Random) -> Values:
+        values = sample(rng)
+        sizes = sp.Matrix(values[Y]) * sp.ones(values[N], 1)
+        return {**values, S: rows_of(sp.diag(*map(sp.sqrt, sizes)))}
+
+    return rooted
 
 
 def two_sizes(large: int, small: int, count: int) -> tuple[sp.Matrix, list[Any]]:
@@ -251,15 +266,21 @@ def two_sizes(large: int, small: int, count: int) -> tuple[sp.Matrix, list[Any]]
 SQUARES = ((4, 1, 1), (1, 4, 1), (4, 1, 2), (1, 4, 2), (1, 1, 2), (4, 4, 1))  # sizes of which S is rational
 
 
-def example(rng: random.Random, at: CriticalPoint) -> Values:
-    """Where the largest singular value lives, or, of classes of 16, 1, 1, 1 and 1, both do."""
-    both = rng.random() < 0.15
-    depth, case = (1, (16, 1, 4)) if both else (rng.randint(1, 3), rng.choice(SQUARES))
+def example(rng: random.Random, at: CriticalPoint, length: int = 1) -> Values:
+    """Where the largest singular value lives, or, of classes of 16, 1, 1, 1 and 1, both do.
+
+    Where every direction of equal classes lives, P permutes them in a circle. ``length`` is that of the labels.
+    """
+    both, threshold = rng.random() < 0.15, rng.random() < 0.25
+    depth, case = (1, (16, 1, 4)) if both else (2 if threshold else rng.randint(1, 3), rng.choice(SQUARES))
     basis, squares = two_sizes(*case)
     alive = sp.Integer(3) if both else sp.Rational(rng.choice(critical_examples.ROOTS[depth]))
     kinds = []
     for square in squares:
-        if square == max(squares):
+        if square == max(squares) and threshold and not both:  # 0 and 1 minimise
+            root, best = rng.choice(((1, 0), (0, 1)))
+            kinds.append(Eigenvalues(sp.Integer(root), sp.Integer(best), sp.Integer(2)))
+        elif square == max(squares):
             kinds.append(direction(rng, depth, alive, minimal=True))
         elif both and square:  # (1 + 2^2)/(1 + 3^2) is the ratio of the singular values
             kinds.append(direction(rng, depth, sp.Integer(2), minimal=True))
@@ -268,11 +289,14 @@ def example(rng: random.Random, at: CriticalPoint) -> Values:
     counts = [case[0], *[case[1]] * case[2]]
     order = rng.sample(range(len(counts)), len(counts))
     basis, counts = sp.Matrix.vstack(*(basis[k, :] for k in order)), [counts[k] for k in order]
-    given = one_hot(counts)
+    given = length * one_hot(counts)
     samples = sum(counts)
-    unit = max(squares) / (samples * kinds[squares.index(max(squares))].target ** 2)
-    found = Example(at, depth, unit, basis, kinds, given, given, sp.eye(samples)).values(rng)
-    return {**found, S: rows_of(sp.diag(*map(sp.sqrt, counts)))}
+    unit = length**2 * max(squares) / (samples * kinds[squares.index(max(squares))].target ** 2)
+    found = dict(Example(at, depth, unit, basis, kinds, given, given, sp.eye(samples)).values(rng))
+    if len(set(counts)) == 1 and all(each.root == each.best for each in kinds):
+        unit_matrix = sp.eye(len(counts))
+        found[at.settled] = rows_of(sp.Matrix.vstack(unit_matrix[1:, :], unit_matrix[0, :]))
+    return found | {S: rows_of(length * sp.diag(*map(sp.sqrt, counts)))}
 
 
 def label_steps(problem: Geometry) -> tuple[Step, ...]:

@@ -132,14 +132,18 @@ class Attestation:
 
 @dataclass(frozen=True)
 class Derivation:
-    """An ordered list of steps in a setting; the last step is the statement that the derivation establishes."""
+    """An ordered list of steps in a setting; the last step is the statement that the derivation establishes.
+
+    ``aside`` are steps that it does not need: what else follows, for proofs of statements near it.
+    """
 
     title: str
     setting: Setting
     steps: tuple[Step, ...]
+    aside: tuple[Step, ...] = ()
 
     def __post_init__(self) -> None:
-        names = [h.name for h in self.setting.hypotheses] + [step.name for step in self.steps]
+        names = [h.name for h in self.setting.hypotheses] + [step.name for step in (*self.steps, *self.aside)]
         if not self.steps or len(set(names)) != len(names):
             raise ValueError("a derivation needs steps, and names that differ from each other and the hypotheses")
 

@@ -64,15 +64,26 @@ def reduction_setting(parameters: Mapping[sp.Symbol, Range]) -> Setting:
         Hypothesis("its power", Equal(at.power * CLASS, xi**M * CLASS), "Q = X^M"),
     )
 
-    def sample(rng: random.Random) -> Values:
-        values = dict(where.sample(rng))
-        k = rng.randrange(values[K])
+    def of_class(values: Values, k: int) -> Values:
         labels, upper = sp.Matrix(values[Y]), sp.Matrix(values[at.layers[0]])
         unit = [[sp.Integer(int(row == k))] for row in range(values[K])]
         root = values[lam_M] / values[gamma] * (upper * upper.T)[k, k]
-        return values | {CLASS: unit, n: (labels * labels.T)[k, k], xi: root}
+        return {**values, CLASS: unit, n: (labels * labels.T)[k, k], xi: root}
 
-    return replace(where, hypotheses=hypotheses, sample=sample)
+    def sample(rng: random.Random) -> Values:
+        if rng.random() < 0.2:  # X and X_opt are both positive in one direction
+            return of_class(broken_examples.another_optimum(at).values(), rng.randrange(2))
+        values = where.sample(rng)
+        return of_class(values, rng.randrange(values[K]))
+
+    def other_power(_: random.Random) -> Values:
+        return of_class(broken_examples.another_optimum(at, root=2).values(), 0)
+
+    def no_class(_: random.Random) -> Values:
+        values = broken_examples.turned_layer(at).values()
+        return {**values, CLASS: [[sp.S.Zero]] * 2, n: sp.S.One, xi: sp.S.One}
+
+    return replace(where, hypotheses=hypotheses, sample=sample, wider=(other_power, no_class))
 
 
 # Dang et al. 2023, section 4
@@ -182,7 +193,8 @@ class Minimisers:
     def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
         where = critical_examples.setting(self.at, parameters, minimal=True)
         if not self.at.labels:
-            return replace(where, wider=(lambda rng: critical_examples.example(rng, self.at, minimal=False),))
+            any_point = (lambda rng: critical_examples.example(rng, self.at, minimal=False),)
+            return replace(where, wider=(*any_point, *broken_examples.labelled_cases(self.at)))
         where = replace(where, wider=broken_examples.cases(self.at))
         if self.at.balanced:
             return where

@@ -19,6 +19,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import sympy as sp
@@ -32,6 +33,7 @@ from .proof.certificate import Values
 from .proof.checker import Range
 from .proof.rules import Conjunction, Gram, Let, Rewrite, Shift, Square, Star
 from .proof.statement import AllOf, Equal, Nonnegative, PositiveDefinite, PositiveSemidefinite, Statement
+from .statistics import random_matrix
 from .symbols import POSITIVE, frobenius_squared, ones, ones_row, reals
 
 t = sp.Symbol("t", nonnegative=True)
@@ -44,23 +46,39 @@ I = sp.Identity(K)
 
 @dataclass(frozen=True)
 class Count:
-    """Eigenvalues of G from t + delta on beside those of A above t, or, ``below``, the other way round."""
+    """Eigenvalues of G from t + delta on beside those of A above t, or, ``below``, the other way round.
+
+    ``alike`` are both counts of the one matrix.
+    """
 
     below: bool = False
+    alike: bool = False
 
     @property
     def name(self) -> str:
-        return "below" if self.below else "above"
+        return ("below" if self.below else "above") + (", alike" if self.alike else "")
+
+    @property
+    def given(self) -> tuple[str, str]:
+        """Where the hypotheses about E and about F are."""
+        own, other = ("below", "above") if self.below else ("above", "below")
+        return own, other if self.alike else own
 
     @property
     def projections(self) -> tuple[sp.MatrixSymbol, sp.MatrixSymbol]:
         """E of one matrix, F of the other one."""
-        index = "2" if self.below else "1"
-        return sp.MatrixSymbol(f"E_{index}", K, K), sp.MatrixSymbol(f"F_{index}", K, K)
+        first, second = ("12"[place == "below"] for place in self.given)
+        return sp.MatrixSymbol(f"E_{first}", K, K), sp.MatrixSymbol(f"F_{second}", K, K)
 
     @property
     def matrices(self) -> tuple[MatrixExpr, MatrixExpr]:
-        return (A, G) if self.below else (G, A)
+        own, other = (A, G) if self.below else (G, A)
+        return own, own if self.alike else other
+
+    @property
+    def more(self) -> bool:
+        """Whether E may have one dimension more than F."""
+        return self.below and not self.alike
 
     @property
     def hypotheses(self) -> tuple[Hypothesis, ...]:
@@ -86,45 +104,48 @@ class Count:
     @property
     def conclusion(self) -> Nonnegative:
         E, F = self.projections
-        return Nonnegative(sp.Trace(F) + int(self.below) - sp.Trace(E))
+        return Nonnegative(sp.Trace(F) + int(self.more) - sp.Trace(E))
 
     def steps(self) -> tuple[Step, ...]:
-        (E, F), (own, other), name = self.projections, self.matrices, self.name
+        (E, F), (own, other), name, (of, beside) = self.projections, self.matrices, self.name, self.given
         line = E * n * n.T * E / N
         base = h * E * F * E - delta * E
         inside = E * F * ((h + t) * I - A) * F * E + E * (I - F) * (t * I - other) * (I - F) * E
         inside += E * (own - (t + delta) * I) * E
         squares = [
             Square(1, E * F, "largest size"),
-            Square(1, E, f"{name}: rest"),
-            Square(1, I, f"{name}: level"),
+            Square(1, E, f"{beside}: rest"),
+            Square(1, I, f"{of}: level"),
         ]
-        if self.below:
-            base, inside = base + line, inside + E * F * n * n.T * F * E / N
+        if other == G:  # h + t bounds A, which is larger
+            inside += E * F * n * n.T * F * E / N
             squares.append(Square(1 / N, E * F * n))
-        else:
+        if self.more:
+            base += line
+        elif own != other:
             inside += line
             squares.append(Square(1 / N, E * n))
         metric = base + delta * I
         inverse = metric.inv()
-        middle, weight = sp.MatrixSymbol(f"M_{E.name[-1]}", K, K), h * F
-        if self.below:
+        index = "".join(dict.fromkeys(E.name[-1] + F.name[-1]))
+        middle, weight = sp.MatrixSymbol(f"M_{index}", K, K), h * F
+        if self.more:
             weight += n * n.T / N
         p = h * F * middle * F
         norm = frobenius_squared(F - p)
         lost = [Square(1, F - p)]
-        if self.below:
+        if self.more:
             across, corner = F * middle * n, sp.Identity(1) - n.T * middle * n / N
             norm += 2 * h / N * frobenius_squared(across) + sp.Trace(corner * corner.T)
             lost += [Square(2 * h / N, across), Square(1, corner)]
-        E2, F2 = f"{name}: E", f"{name}: F"
+        E2, F2 = f"{of}: E", f"{beside}: F"
         return (
             Step(f"{name}: sum", PositiveSemidefinite(inside), "Each term is.", Gram(tuple(squares))),
             Step(
                 f"{name}: difference",
                 Equal(base, inside),
                 "F commutes with the other matrix, so mixed terms vanish.",
-                Star((E2, F2, f"{name}: eigenvectors")),
+                Star((E2, F2, f"{beside}: eigenvectors")),
             ),
             Step(
                 f"{name}: base",
@@ -215,10 +236,13 @@ class Interlacing:
 
     def setting(self, parameters: Mapping[sp.Symbol, Range]) -> Setting:
         symmetric = tuple(each for count in self.counts for each in count.projections)
-        return Setting(parameters, self.hypotheses, self.sample, symmetric, SIZES)
+        return Setting(parameters, self.hypotheses, self.sample, symmetric, SIZES, self.wider)
 
     def sample(self, rng: random.Random) -> Values:
-        """Classes of one size and one more class; the level is anywhere, on an eigenvalue too."""
+        """Classes of one size and one more class; the level is anywhere, on an eigenvalue too.
+
+        E may leave out some eigenvectors, and F have more of them.
+        """
         large, small, count = rng.randint(1, 6), rng.randint(1, 3), rng.randint(1, 2)
         sizes = [large, *[small] * count]
         basis, squares = centred_labels.two_sizes(large, small, count)
@@ -231,14 +255,55 @@ class Interlacing:
         for each in self.counts:
             own, other = ("A", "G") if each.below else ("G", "A")
             E, F = each.projections
-            values[E] = rows_of(_onto(*spectra[own], lambda value: value >= level + gap))
-            values[F] = rows_of(_onto(*spectra[other], lambda value: value > level))
+            fewer, more = rng.choice((0, 0, 0.5, 1)), rng.choice((0, 0, 0.5, 1))
+            (basis, high), (other_basis, others) = spectra[own], spectra[other]
+            values[E] = _onto(basis, [value >= level + gap and rng.random() >= fewer for value in high])
+            values[F] = _onto(other_basis, [value > level or rng.random() < more for value in others])
         return values | {Y: rows_of(centred_labels.one_hot(sizes))}
 
+    @property
+    def wider(self) -> tuple[Callable[[random.Random], Values], ...]:
+        """What projections must be, broken one by one, and labels that do not add up to one."""
+        first, second = self.counts
+        longer, none = (lambda E: 2 * E.shape[0] * E), (lambda F: 0 * F)
+        broken = [(first.projections[0], longer), *((each.projections[1], none) for each in self.counts)]
+        return (
+            *(partial(self._no_level, each) for each in (first, second)),
+            *(partial(self._not_onto, name, change) for name, change in broken),
+            self._other_labels,
+        )
 
-def _onto(basis: sp.Matrix, values: list[Any], chosen: Callable[[Any], bool]) -> sp.Matrix:
-    """The projection to the eigenvectors of some eigenvalues."""
-    return basis * sp.diag(*(int(bool(chosen(value))) for value in values)) * basis.T
+    def _not_onto(self, name: sp.MatrixSymbol, change: Callable[[sp.Matrix], sp.Matrix], rng: random.Random) -> Values:
+        """t = 0, above which A has all eigenvalues, and G all but the one of 1; one projection changed."""
+        values: dict[Any, Any] = dict(self.sample(rng)) | {t: sp.S.Zero, delta: sp.Rational(1, 2)}
+        whole = sp.eye(values[K])
+        centre = whole - sp.ones(*whole.shape) / values[K]
+        for each in self.counts:
+            onto = (whole, centre) if each.below else (centre, whole)
+            for symbol, matrix in zip(each.projections, onto, strict=True):
+                values[symbol] = rows_of(change(matrix) if symbol == name else matrix)
+        return values | {h: sp.Integer(values[N])}
+
+    def _no_level(self, without: Count, rng: random.Random) -> Values:
+        """E is the whole space, and no eigenvalue is above t."""
+        values: dict[Any, Any] = dict(self.sample(rng))
+        for each in self.counts:
+            E, F = each.projections
+            values |= {E: rows_of(sp.eye(values[K]) * int(each == without)), F: rows_of(sp.zeros(values[K]))}
+        return values | {t: sp.Integer(values[N])}
+
+    def _other_labels(self, rng: random.Random) -> Values:
+        values: dict[Any, Any] = dict(self.sample(rng))
+        labels = sp.Matrix(random_matrix(rng, values[K], values[N]))
+        for each in self.counts:
+            E, F = each.projections
+            values |= {E: rows_of(sp.zeros(values[K])), F: rows_of(sp.eye(values[K]))}
+        return values | {Y: rows_of(labels), h: (labels * labels.T).trace() + 1}
+
+
+def _onto(basis: sp.Matrix, chosen: list[Any]) -> list[list[Any]]:
+    """The projection to some columns of an orthonormal basis."""
+    return rows_of(basis * sp.diag(*(int(bool(each)) for each in chosen)) * basis.T)
 
 
 # Liu 2024: the singular values of centred labels between the sizes of classes
@@ -261,4 +326,5 @@ def interlaced(problem: Interlacing, where: Setting) -> Derivation:
             Step("psd", says["psd"], "They are equal.", Rewrite("centred Gram", "same")),
             Step("together", problem.statement, "The parts.", Conjunction(tuple(says))),
         ),
+        tuple(step for below in (False, True) for step in Count(below, alike=True).steps()),
     )

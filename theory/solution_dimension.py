@@ -142,12 +142,13 @@ def statement() -> AllOf:
 
 def setting(parameters: Mapping[sp.Symbol, Range]) -> Setting:
     def sample(rng: random.Random) -> Values:
-        count = rng.randint(1, 2)
-        equal = rng.random() < 0.5
-        sizes = {r: count, K: 3 + rng.randint(0, 1), N: 4, d: count + rng.randint(0, 1)}
+        count = rng.choice((1, 2, 2, 2, 6))  # 6 is more than the numbers that are compared
+        equal = count > 2 or rng.random() < 0.5
+        sizes = {r: count, K: max(count, 3) + rng.randint(0, 1), N: max(count, 4), d: count + rng.randint(0, 1)}
         numbers = half_integers(rng, 2)
         singular = sp.diag(*(numbers[:1] * count if equal else numbers[:count]))
-        turn = orthonormal(rng, count, count) if equal else sp.diag(*[-1] * count)
+        first, second = (orthonormal(rng, count, count) for _ in range(2))  # each of them may be symmetric
+        turn = first * second if equal else sp.diag(*[-1] * count)
         upper = orthonormal(rng, sizes[d], count)
         skew = sp.Matrix(count, count, lambda i, j: sp.sign(j - i))
         normal = (sp.eye(sizes[d]) - upper * upper.T) * sp.ones(sizes[d], count)

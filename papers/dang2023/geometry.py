@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from ...theory import bottleneck, critical_values, deep_linear, layerwise, scalar_problem
+from ...theory import bottleneck, broken_bottleneck, critical_values, deep_linear, layerwise, scalar_problem
 from ...theory.symbols import POSITIVE, integers, reals
 from ..claim import Claim
 from ..domain import Domain, Parameter
@@ -53,11 +53,11 @@ def narrow_domain(problem: bottleneck.Bottleneck, conditions: tuple[Any, ...]) -
 
 NARROW = bottleneck.Bottleneck()
 NARROW_DOMAIN = narrow_domain(NARROW, (bottleneck.d < bottleneck.K,))
-narrow_setting = NARROW.setting(NARROW_DOMAIN.ranges)
+narrow_setting = broken_bottleneck.widened(NARROW, NARROW.setting(NARROW_DOMAIN.ranges))
 
 TIE = bottleneck.Bottleneck(tie=True)
 TIE_DOMAIN = narrow_domain(TIE, (bottleneck.d <= bottleneck.K, TIE.rank <= bottleneck.d))
-tie_setting = TIE.setting(TIE_DOMAIN.ranges)
+tie_setting = broken_bottleneck.widened(TIE, TIE.setting(TIE_DOMAIN.ranges))
 
 chain = layerwise.Layers()
 CHAIN_DOMAIN = Domain(

@@ -16,6 +16,7 @@ from ...theory.derivation import Setting
 from ...theory.proof import box, checker
 from ...theory.proof import statement as st
 from ...theory.proof.certificate import head, model_json, polynomial_json, statement_json
+from ...theory.proof.combination import Combination
 from ...theory.proof.rules import (
     Box,
     Conjunction,
@@ -41,7 +42,7 @@ MULTIPLES = [Fraction(x) for x in ("1", "2", "1001/1000")]  # of a known semi-de
 
 
 class Attempts:
-    """A claim with all but the last step of its derivation established, ready for other last steps.
+    """A claim with all but the last step of its derivation established, and what is aside, ready for other last steps.
 
     ``own`` is the last step of the claim's own certificate, ``required`` that and the steps that it needs, ``used`` the
     hypotheses that it rests on; ``says`` is the statement that is tried.
@@ -57,7 +58,7 @@ class Attempts:
         self.goal = self.translation.statement(claim.statement)
         self.definitions = dict(claim.setting.definitions)
         self.proving = derivation.begin(self.translation, seed)
-        for step in derivation.steps[:-1]:
+        for step in (*derivation.aside, *derivation.steps[:-1]):
             self.proving.take(step.name, step.says, step.by)
         last = derivation.steps[-1]
         with self.undone():
@@ -129,7 +130,7 @@ class Attempts:
             found.append(SearchedSquares(SHORT.limits, SECONDS))
         if statement.kind in ("positive", "nonnegative"):
             known = (name,) if name in self.proving.established else ()
-            found += [Poly(known, seconds=SECONDS), Poly(seconds=SECONDS)]
+            found += [Combination(), Poly(known, seconds=SECONDS), Poly(seconds=SECONDS)]
         return found if own is None or isinstance(own, Star | Poly) else [*found, own]
 
     def grafted(self, statement: checker.Statement) -> bool:
@@ -199,6 +200,10 @@ class Attempts:
                 left = algebra.minus(left, term)
             if left.terms:
                 continue
+            for i, (weight, _) in enumerate(squares, 1):
+                if algebra.sign(weight) == "unknown":
+                    positive = checker.Statement("nonnegative", weight)
+                    self.attempt(f"{name}: weight {i}", positive, [Poly((), seconds=SECONDS)])
             found = [{"weight": multiple, "factor": whole}, *({"weight": w, "factor": x} for w, x in squares)]
             data: list[dict[str, Any]] = [{key: polynomial_json(p) for key, p in each.items()} for each in found]
             data[0]["metric"] = known

@@ -180,7 +180,10 @@ class Court:
 
     def outside(self, kept: Setting, index: int) -> str | None:
         """Where the claim fails, or makes no sense, in an example that satisfies the other hypotheses only."""
-        search = Outside(self.setting, kept, self.translation, self.proving.hypotheses, self.goal, index, self.seed)
+        translation, _ = self.setting.translation()  # that of the derivation has inverses that the claim has not
+        hypotheses = [translation.statement(each.statement) for each in self.setting.hypotheses]
+        goal = translation.statement(self.claim.statement)
+        search = Outside(self.setting, kept, translation, hypotheses, goal, index, self.seed)
         found = search.found()
         self.searched = search.said()
         return found

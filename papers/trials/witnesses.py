@@ -113,19 +113,19 @@ class Witnesses:
                     yield dict(zip(chosen, found, strict=True))
 
     def fails_somewhere(self, part: checker.Statement) -> str | None:
-        """Where an inequality without hypotheses fails: at small and large values in the ranges of its parameters."""
+        """Where an inequality fails: at small and large values of the parameters of which no hypothesis speaks.
+
+        Not even by the size of a matrix: the others have the values that they have in an example.
+        """
         algebra = self.translation.algebra
-        if part.inequality is None:
+        if part.inequality is None or not self.examples.drawn:
             return None
         names = sorted(checker.names_in(part.inequality.tree) & algebra.parameters.keys())
-        if algebra.names(*(p for h in self.hypotheses for p in h.polynomials())) & set(names):
-            return None
+        free = [name for name in names if name not in self.bound]
         rng = random.Random(self.seed)
-        if not self.examples.drawn:
-            return None
-        for _ in range(POINTS):
-            point = dict(self.examples.drawn[0][1].parameters)
-            for name in names:
+        for _ in range(POINTS if free else 0):
+            point = dict(rng.choice(self.examples.drawn)[1].parameters)
+            for name in free:
                 bounds = algebra.parameters[name]
                 far = rng.choice(FAR)
                 value = Fraction(-(-far // 1)) if bounds.integer else far
@@ -133,6 +133,15 @@ class Witnesses:
             if box.fails_in(part.inequality, algebra, point):
                 return f"false where {shown({name: point[name] for name in names})}"
         return None
+
+    @cached_property
+    def bound(self) -> set[str]:
+        """What the hypotheses mention, sizes of their matrices included."""
+        algebra = self.translation.algebra
+        names = algebra.names(*(p for h in self.hypotheses for p in h.polynomials()))
+        letters = (algebra.letters[name] for name in names & algebra.letters.keys())
+        sizes = (size for letter in letters for size in (letter.rows, letter.cols))
+        return names | {name for size in sizes for mono, _ in size for name, _ in mono}
 
     @cached_property
     def further(self) -> Examples:

@@ -240,7 +240,7 @@ def _linear_program(
     first, last = len(multipliers), len(multipliers) + len(columns)
     for least in (1e-9, 1e-6, 1e-4):  # what is small in floating point may be zero
         used = [j for j in range(count) if abs(found.x[j]) > least]
-        weights = _exact(vectors, used, first)
+        weights = exact_weights(vectors, used, first)
         if weights is not None and all(weights[j] >= 0 for j in used if j < last):
             break
     else:
@@ -269,7 +269,7 @@ def _monomials(problem: Problem, degree: int) -> list[Monomial]:
     return list(dict.fromkeys([*small[:120], *problem.terms]))
 
 
-def _exact(vectors: Sequence[Commutative], used: Sequence[int], multipliers: int) -> dict[int, Fraction] | None:
+def exact_weights(vectors: Sequence[Commutative], used: Sequence[int], multipliers: int) -> dict[int, Fraction] | None:
     """The exact solution on the columns in use; the weights of the multipliers add up to one. ``None`` if none."""
     import flint
 

@@ -59,12 +59,12 @@ def norms(algebra: Algebra, rest: Polynomial) -> list[Weighted]:
     """The terms c tr(u u^T), one square for each word u, whatever the sign of c."""
     weights: dict[Word, Polynomial] = {}
     for (mono, traces, _), value in rest.terms.items():
-        word = _half(algebra, traces[0]) if len(traces) == 1 else None
+        word = half(algebra, traces[0]) if len(traces) == 1 else None
         if word is None:
             continue
         known = weights.get(word, algebra.zero(None))
         weights[word] = algebra.plus(known, algebra.scalar({mono: value}))
-    return [Weighted(weight, _product(algebra, word)) for word, weight in weights.items() if weight.terms]
+    return [Weighted(weight, product_of(algebra, word)) for word, weight in weights.items() if weight.terms]
 
 
 def visible(algebra: Algebra, poly: Polynomial) -> Iterator[tuple[Polynomial, Polynomial]]:
@@ -81,10 +81,15 @@ def visible(algebra: Algebra, poly: Polynomial) -> Iterator[tuple[Polynomial, Po
         inverse = algebra.scalar({tuple((name, -power) for name, power in size[0][0]): Fraction(1)})
         column = algebra.symbol(one)
         mean = algebra.times(inverse, algebra.times(column, algebra.transpose(column)))
+    weights: dict[Word, Polynomial] = {}
     for (mono, traces, word), value in poly.terms.items():
-        if traces or word is None or len(word) % 2 or value < 0:
+        if not traces and word is not None and len(word) % 2 == 0:
+            known = weights.get(word, algebra.zero(None))
+            weights[word] = algebra.plus(known, algebra.scalar({mono: value}))
+    for word, weight in weights.items():
+        if all(value < 0 for value in weight.terms.values()):
             continue
-        weight, factor = algebra.scalar({mono: value}), algebra.identity(size)
+        factor = algebra.identity(size)
         for symbol in word[: len(word) // 2]:
             letter = algebra.symbol(symbol.removesuffix("'"))
             factor = algebra.times(factor, algebra.transpose(letter) if symbol.endswith("'") else letter)
@@ -93,7 +98,7 @@ def visible(algebra: Algebra, poly: Polynomial) -> Iterator[tuple[Polynomial, Po
         yield weight, factor
 
 
-def _half(algebra: Algebra, cycle: Word) -> Word | None:
+def half(algebra: Algebra, cycle: Word) -> Word | None:
     """u, of a cycle that is u u^T."""
     half, odd = divmod(len(cycle), 2)
     if odd:
@@ -102,7 +107,7 @@ def _half(algebra: Algebra, cycle: Word) -> Word | None:
     return min((left for left, right in turned if right == algebra.transpose_word(left)), default=None)
 
 
-def _product(algebra: Algebra, word: Word) -> Polynomial:
+def product_of(algebra: Algebra, word: Word) -> Polynomial:
     return Polynomial(algebra.word_shape(word), {((), (), word): Fraction(1)})
 
 
@@ -123,7 +128,7 @@ def _square(algebra: Algebra, objective: Polynomial, name: str) -> Weighted | No
         if len(traces) != 1 or len(turned) != 1 or not turned[0]:
             return None
         (word,) = turned
-        part = algebra.times(algebra.scalar({mono: value}), _product(algebra, word))
+        part = algebra.times(algebra.scalar({mono: value}), product_of(algebra, word))
         slope = algebra.plus(slope, part)
     if len(second) != 1:
         return None
