@@ -213,7 +213,7 @@ class Cluster:
             return
         try:
             self.client = Client(address, timeout=CONNECT, name="tightframe")
-        except (OSError, ValueError, TimeoutError) as error:
+        except Exception as error:  # what answers need not be a scheduler: dask may raise anything then
             raise Unreachable(
                 f"cannot reach a Dask scheduler at {address} ({' '.join(str(error).split())[:120] or 'no answer'})"
             ) from None

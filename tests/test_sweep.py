@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,30 @@ def test_a_scheduler_that_is_not_there_is_one_line_and_nothing_is_written(
     assert cli.main(["sweep", str(file), "--scheduler", "tcp://127.0.0.1:9"]) == 2
     assert "cannot reach a Dask scheduler at tcp://127.0.0.1:9" in capsys.readouterr().err.splitlines()[-1]
     assert [path.name for path in file.parent.iterdir()] == ["small.toml"]
+
+
+def test_a_port_where_no_scheduler_answers_is_one_line(
+    write: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What speaks another protocol is read by Dask as sizes of messages: 10^18 bytes, say."""
+    import socket
+    import threading
+
+    pytest.importorskip("distributed")
+
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                other, _ = server.accept()
+                other.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        file = write(SMALL)
+        assert cli.main(["sweep", str(file), "--scheduler", address]) == 2
+        assert f"cannot reach a Dask scheduler at {address}" in capsys.readouterr().err.splitlines()[-1]
+        assert [path.name for path in file.parent.iterdir()] == ["small.toml"]
 
 
 def test_a_sweep_larger_than_the_disk_asks_first(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
