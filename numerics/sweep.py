@@ -23,8 +23,10 @@ __all__ = ["Axis", "Batch", "Design", "Simulation", "batch_size", "batches", "ru
 Configuration = Mapping[str, Any]
 Columns = dict[str, list[Any]]
 
-FIRST_WINDOWS = (8, 64, 512)  # configurations among which a batch is chosen, small at first: results come soon
-WINDOW = 4096
+# Configurations among which a batch is chosen: few at first, so that results come soon; then many, as random draws of a
+# parameter that is a shape seldom meet, and as many as are planned in about a second.
+FIRST_WINDOWS = (8, 64, 512, 4096)
+WINDOW = 2**15
 LARGEST_BATCH = 4096  # configurations
 # Operations of a batch on a cpu core: about a second of small matrices at 2 GFLOP/s, measured on one core of an AMD
 # EPYC; on a GPU a thousand times as many.
@@ -171,10 +173,9 @@ def _free_of_gpu() -> int:
 
 def windows(count: int) -> Iterator[range]:
     """Runs of consecutive numbers, small ones first."""
-    first = 0
+    first, sizes = 0, iter(FIRST_WINDOWS)
     while first < count:
-        position = {0: 0, 8: 1, 72: 2}.get(first, len(FIRST_WINDOWS))
-        size = FIRST_WINDOWS[position] if position < len(FIRST_WINDOWS) else WINDOW
+        size = next(sizes, WINDOW)
         yield range(first, min(first + size, count))
         first += size
 

@@ -16,7 +16,7 @@ pytest.importorskip("filelock")
 pytest.importorskip("duckdb")
 
 from tightframe.numerics import simulations
-from tightframe.numerics.sweep import Axis, Design, batch_size, batches, windows
+from tightframe.numerics.sweep import Axis, Design, Simulation, batch_size, batches, windows
 from tightframe.papers import cli, experiments, sweep_figure, sweep_spec, sweeping
 from tightframe.papers.sweep_driver import Driven, drive
 from tightframe.papers.workers import Outcome, cluster
@@ -266,7 +266,16 @@ def test_a_million_configurations_are_planned_as_they_are_needed() -> None:
     plan = batches(lambda number: told | design.configuration(number), design.count, simulations.MINIMA, "cpu")
     assert len(next(plan)) == 8
     assert sum(len(window) for window in windows(10**6)) == 10**6
-    assert max(len(window) for window in windows(10**6)) == 4096
+    assert max(len(window) for window in windows(10**6)) == 2**15
+
+
+def test_random_draws_of_a_shape_share_batches() -> None:
+    """Of 300 shapes, which neighbours in the design seldom have in common."""
+    light = Simulation("light", ("n",), lambda some, device, dtype: {}, lambda told: 1, lambda told: 1)
+    design = Design((Axis("n", low=1, high=300, integer=True),), (0,), "random", samples=30_000, seed=1)
+    found = list(batches(design.configuration, 30_000, light, "cpu"))
+    assert sorted(number for batch in found for number in batch) == list(range(30_000))
+    assert 30_000 / len(found) > 25  # of a window of 4096, 13.6 at most
 
 
 def test_a_batch_fits_the_memory_that_is_free() -> None:
