@@ -86,7 +86,7 @@ class Design:
     """
 
     axes: tuple[Axis, ...]
-    seeds: tuple[int, ...]
+    seeds: Sequence[int]
     kind: Literal["grid", "random"] = "grid"
     samples: int = 0
     seed: int = 0

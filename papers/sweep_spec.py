@@ -148,7 +148,8 @@ def read(given: Mapping[str, Any]) -> Spec:
         "design": kind,
         "samples": samples,
         "seed": seed,
-        "seeds": list(seeds),
+        # every batch on a cluster carries this text
+        "seeds": len(seeds) if isinstance(seeds, range) else list(seeds),
         "dtype": dtype,
         "parameters": {axis.name: told for axis, told in found},
     }
@@ -172,15 +173,17 @@ def _integer(name: str, value: Any, least: int) -> int:
     return value
 
 
-def _seeds(given: Any) -> tuple[int, ...]:
+def _seeds(given: Any) -> range | tuple[int, ...]:
     if not isinstance(given, list):
         number = _integer("seeds", given, 1)
         if number > MOST_ON_AXIS:
             raise ValueError(f"seeds: expected at most {MOST_ON_AXIS:,}, got {number:,}")
-        return tuple(range(number))
+        return range(number)
     if not given:
         raise ValueError("seeds: expected at least one, got an empty list")
-    return _different("seeds", [_integer("seeds", each, 0) for each in given])
+    different = _different("seeds", [_integer("seeds", each, 0) for each in given])
+    consecutive = range(len(different))
+    return consecutive if different == tuple(consecutive) else different
 
 
 def _different(name: str, values: Sequence[Any]) -> tuple[Any, ...]:

@@ -212,6 +212,14 @@ def test_the_estimate_is_above_what_a_sweep_takes(write: Callable[[str], Path]) 
     assert rows.nbytes <= sweeping.estimate(planned.spec) <= 6 * rows.nbytes
 
 
+def test_seeds_from_zero_are_told_as_their_number() -> None:
+    """The text of a task stays short where there are many; the same seeds as a list are the same sweep."""
+    told = [sweep_spec.read({"experiment": "minority-collapse", "seeds": each}) for each in (3, [0, 1, 2], [1, 0, 2])]
+    assert [spec.canonical["seeds"] for spec in told] == [3, 3, [1, 0, 2]]
+    assert [list(spec.design.seeds) for spec in told] == [[0, 1, 2], [0, 1, 2], [1, 0, 2]]
+    assert len(sweep_spec.read({"experiment": "minority-collapse", "seeds": 10**6}).text) < 1000
+
+
 def test_numbers_are_exact_and_the_canonical_form_reads_as_itself() -> None:
     given = {
         "experiment": "minority-collapse",
@@ -339,7 +347,7 @@ def test_another_spec_has_another_key_and_old_results_stay(write: Callable[[str]
     write(SMALL)
     assert table(file) == expected
     told = json.loads((first.folder.path / "sweep.json").read_text())
-    assert told["spec"]["seeds"] == [0, 1]
+    assert told["spec"]["seeds"] == 2
     assert told["device"] == "cpu"
     assert told["code"]["source"] in json.dumps(told)
     assert [claim["id"] for claim in told["claims"]] == ["dang2023/imbalanced-deep"]
