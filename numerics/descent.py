@@ -105,11 +105,11 @@ def _whitened_by_gram(between: Tensor, within: Tensor) -> tuple[Tensor, Tensor]:
     rank = min(between.shape[-1] - 1, between.shape[-2])
     unit = between.abs().amax(dim=(-2, -1), keepdim=True)
     unit = torch.where(unit > 0, unit, 1)  # squares of what is divided by it do not overflow
-    between, within = between / unit, within / unit
+    between = between / unit
     squares, basis = eigh(product(between.mT, between))
     squares, basis = squares[..., -rank:], basis[..., -rank:]
     certain = squares[..., 0] > NARROW * squares[..., -1]
-    projected = basis.mT @ product(between.mT, within) / squares.unsqueeze(-1)
+    projected = basis.mT @ (product(between.mT, within) / unit) / squares.unsqueeze(-1)
     return projected.square().sum(dim=(-2, -1)), certain
 
 

@@ -106,7 +106,8 @@ def product(left: Tensor, right: Tensor) -> Tensor:
     tensor([4., 4.])
     """
     out = left.new_empty(*left.shape[:-1], right.shape[-1])
-    multiply = prepared_product(*(x.reshape(-1, *x.shape[-2:]) for x in (left, right)), out.view(-1, *out.shape[-2:]))
+    first, second = (x.reshape(-1, *x.shape[-2:]) for x in (left, right))
+    multiply = prepared_product(first, second, out.view(-1, *out.shape[-2:]))
     with np.errstate(over="ignore", invalid="ignore"):  # as torch does
         multiply()
     return out

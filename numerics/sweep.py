@@ -155,14 +155,16 @@ Batch = tuple[int, ...]
 def batch_size(simulation: Simulation, configuration: Configuration, device: str, free: int | None = None) -> int:
     """How many configurations like this one make a batch on "cpu" or "cuda"; `free` bytes stand in for its free memory.
 
-    On a cpu it depends on the configuration alone.
+    On a cpu it depends on the configuration alone. On a GPU it is a power of 2, so that a little more or less memory
+    gives the same batches, and with them the same last bits.
     """
     if device == "cuda":
         memory, work = SHARE * (_free_of_gpu() if free is None else free), WORK_OF_GPU
     else:
         memory, work = MEMORY if free is None else free, WORK
     most = min(memory / (8 * max(simulation.numbers(configuration), 1)), work / max(simulation.work(configuration), 1))
-    return max(1, min(LARGEST_BATCH, int(most)))
+    size = max(1, min(LARGEST_BATCH, int(most)))
+    return 2 ** (size.bit_length() - 1) if device == "cuda" else size
 
 
 def _free_of_gpu() -> int:
@@ -197,6 +199,8 @@ def batches(
     >>> list(batches(lambda number: {"width": number % 2}, 12, simulation, "cpu"))
     [(0, 2, 4, 6), (1, 3, 5, 7), (8, 10), (9, 11)]
     """
+    if device == "cuda" and free is None:
+        free = _free_of_gpu()  # once, before the batches themselves take of it
     for window in windows(count):
         if not wanted(window):
             continue

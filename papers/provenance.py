@@ -47,10 +47,9 @@ def _statements(text: str) -> list[ast.Import | ast.ImportFrom]:
         nodes = [node for found in _STATEMENT.findall(text) for node in ast.parse(found).body]
         whole = _BEHIND.search(text) is not None
     except SyntaxError:  # prose, or a comment inside of the statement
-        nodes, whole = [], True
-    if whole:
-        nodes = list(ast.walk(ast.parse(text)))
-    return [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+        nodes, whole = list[ast.stmt](), True
+    every = ast.walk(ast.parse(text)) if whole else nodes
+    return [node for node in every if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 def _absolute(file: Path, name: str) -> list[Path]:

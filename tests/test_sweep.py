@@ -295,6 +295,23 @@ def test_a_batch_fits_the_memory_that_is_free() -> None:
     assert abs(sizes[2] - 2 * sizes[1]) <= 1
 
 
+def test_batches_on_a_gpu_are_of_the_memory_that_was_free_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the batches themselves take is not counted, and a little more or less of it changes nothing."""
+    told = {"class_counts": (9,) * 4, "depth": 3, "starts": 16, "decays": (0.1,) * 4}
+
+    def planned(*free: int) -> list[tuple[int, ...]]:
+        left = list(free)
+        monkeypatch.setattr("tightframe.numerics.sweep._free_of_gpu", lambda: left.pop(0))
+        return list(batches(lambda n: told | {"widths": 60 + n % 3}, 9000, simulations.MINIMA, "cuda"))
+
+    found = planned(10**10, 0)
+    assert found == planned(102 * 10**8)
+    assert found != planned(10**9)
+    assert all(len(batch).bit_count() == 1 for batch in found if len(batch) == max(map(len, found)))
+    with pytest.raises(IndexError):
+        planned()
+
+
 # ---- numbers
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import torch
-from run import Comparison, Contender
+from run import Comparison, Contender, duration, sample
 from tightframe.numerics import descent
+from tightframe.numerics.deep_linear import DeepLinearUFM, Factors
 from tightframe.numerics.descent import Checkpoints
 from torch import Tensor
-from trajectory import DEPTHS, ITERATIONS, MOMENTUM, RATE, Frame, experiment, plain
+from trajectory import COUNTS, DEPTHS, ITERATIONS, MOMENTUM, RATE, WIDTH, Frame, experiment, plain
 
 ROWS = (2,)  # of the comparisons
 NAMES = ("NC1", "NC2 of W", "NC2 of H", "NC3")
@@ -38,6 +39,34 @@ def measures(frame: Frame) -> Callable[[Checkpoints], dict[str, Tensor]]:
     return measure
 
 
+def shares(model: DeepLinearUFM, start: Factors, frame: Frame) -> str:
+    """What the iterations take, what their checkpoints do, and what measuring these does."""
+
+    def least(work: Callable[[], object]) -> float:
+        return min(sample(work) for _ in range(5))
+
+    def measured(measure: Callable[[Checkpoints], dict[str, Tensor]]) -> float:
+        return least(lambda: descent.measured_descent(model, start, ITERATIONS, RATE, measure, MOMENTUM))
+
+    alone = least(lambda: descent.gradient_descent(model, start, ITERATIONS, RATE, MOMENTUM))
+    recorded = measured(lambda checkpoints: {"t": checkpoints.iterations})
+    nc1 = measured(lambda checkpoints: {"NC1": checkpoints.nc1})
+    whole = measured(measures(frame))
+    numbers = sum(tensor.numel() for tensor in start.tensors[:-1]) + (len(COUNTS) + WIDTH) * WIDTH
+    return (
+        f"The iterations take {duration(alone)} (row 1); to copy {numbers:,} numbers after each "
+        f"{duration(recorded - alone)}, which is memory traffic; NC1 {duration(nc1 - recorded)}; and the distances, "
+        f"W among them, {duration(whole - nc1)}, in batches of {descent.MEASURED // numbers} checkpoints. {TRIED}"
+    )
+
+
+# Measured on 2026-11-21 on one core of an AMD EPYC, in time of the process, the least of five runs.
+TRIED = (
+    "Tried, for M = 1 and M = 6: batches of 2 MiB of checkpoints take 49 and 217 ms in all, of 16 MiB 40 and 131 ms, "
+    "as in small ones the calls take longer than their work."
+)
+
+
 def with_metrics(depth: int) -> Comparison:
     model, start = experiment(depth)
     frame = Frame.of(model)
@@ -61,6 +90,7 @@ def with_metrics(depth: int) -> Comparison:
             Contender("plain loop, float32", baseline, float((baseline().double() / exact - 1).abs().max())),
             Contender("`measured_descent`, float64", ours, float((table / exact - 1).abs().max())),
         ),
+        lambda: shares(model, start, frame),
     )
 
 
