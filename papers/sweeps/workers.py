@@ -115,7 +115,7 @@ class Processes:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self.task, self.warm), daemon=True)
-        with _one_thread_each():
+        with _one_thread_each(), _deaf_to_interrupts():
             process.start()
         theirs.close()
         return _Member(process, ours)
