@@ -53,14 +53,16 @@ def _squared_rows(product: Tensor) -> list[list[float]]:
 def minima(configurations: Sequence[Configuration], device: torch.device, dtype: torch.dtype) -> Columns:
     """The least critical point from `starts` starts, by `minimisation.least_of`: loss, what is alive, rows of W W^T."""
     model, starts = _model(configurations[0]), configurations[0]["starts"]
-    lam = _decays(configurations, device, dtype)
+    lam = _decays(configurations, torch.device("cpu"), dtype)
     drawn = [
         minimisation.starts_of_sizes(model, each["seed"], starts, minimisation.SIZES, row)
         for each, row in zip(configurations, lam, strict=True)
     ]
+    # moved together: a copy to a GPU takes as long as its launch
+    start, lam = _stacked(drawn, 1).map(lambda tensor: tensor.to(device)), lam.to(device)
     tolerance = _tolerance(dtype, minimisation.TOLERANCE)
     rtol = minimisation.SAME if dtype == torch.float64 else FLOOR
-    found = minimisation.least_of(model, _stacked(drawn, 1), lam, tolerance, rtol=rtol)
+    found = minimisation.least_of(model, start, lam, tolerance, rtol=rtol)
     ends = found.value
     higher = ends.converged & (ends.ranks > ends.spectrum.rank) & (ends.losses > found.stats.loss * (1 + rtol))
     return {

@@ -23,8 +23,10 @@ __all__ = ["Axis", "Batch", "Design", "Simulation", "batch_size", "batches", "ru
 Configuration = Mapping[str, Any]
 Columns = dict[str, list[Any]]
 
-FIRST_WINDOWS = (8, 64, 512)  # configurations among which a batch is chosen, small at first: results come soon
-WINDOW = 4096
+# Configurations among which a batch is chosen: few at first, so that results come soon; then many, as random draws of a
+# parameter that is a shape seldom meet, and as many as are planned in about a second.
+FIRST_WINDOWS = (8, 64, 512, 4096)
+WINDOW = 2**15
 LARGEST_BATCH = 4096  # configurations
 # Operations of a batch on a cpu core: about a second of small matrices at 2 GFLOP/s, measured on one core of an AMD
 # EPYC; on a GPU a thousand times as many.
@@ -84,7 +86,7 @@ class Design:
     """
 
     axes: tuple[Axis, ...]
-    seeds: tuple[int, ...]
+    seeds: Sequence[int]
     kind: Literal["grid", "random"] = "grid"
     samples: int = 0
     seed: int = 0
@@ -153,14 +155,16 @@ Batch = tuple[int, ...]
 def batch_size(simulation: Simulation, configuration: Configuration, device: str, free: int | None = None) -> int:
     """How many configurations like this one make a batch on "cpu" or "cuda"; `free` bytes stand in for its free memory.
 
-    On a cpu it depends on the configuration alone.
+    On a cpu it depends on the configuration alone. On a GPU it is a power of 2, so that a little more or less memory
+    gives the same batches, and with them the same last bits.
     """
     if device == "cuda":
         memory, work = SHARE * (_free_of_gpu() if free is None else free), WORK_OF_GPU
     else:
         memory, work = MEMORY if free is None else free, WORK
     most = min(memory / (8 * max(simulation.numbers(configuration), 1)), work / max(simulation.work(configuration), 1))
-    return max(1, min(LARGEST_BATCH, int(most)))
+    size = max(1, min(LARGEST_BATCH, int(most)))
+    return 2 ** (size.bit_length() - 1) if device == "cuda" else size
 
 
 def _free_of_gpu() -> int:
@@ -171,10 +175,9 @@ def _free_of_gpu() -> int:
 
 def windows(count: int) -> Iterator[range]:
     """Runs of consecutive numbers, small ones first."""
-    first = 0
+    first, sizes = 0, iter(FIRST_WINDOWS)
     while first < count:
-        position = {0: 0, 8: 1, 72: 2}.get(first, len(FIRST_WINDOWS))
-        size = FIRST_WINDOWS[position] if position < len(FIRST_WINDOWS) else WINDOW
+        size = next(sizes, WINDOW)
         yield range(first, min(first + size, count))
         first += size
 
@@ -196,6 +199,8 @@ def batches(
     >>> list(batches(lambda number: {"width": number % 2}, 12, simulation, "cpu"))
     [(0, 2, 4, 6), (1, 3, 5, 7), (8, 10), (9, 11)]
     """
+    if device == "cuda" and free is None:
+        free = _free_of_gpu()  # once, before the batches themselves take of it
     for window in windows(count):
         if not wanted(window):
             continue

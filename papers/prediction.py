@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ..theory.proof.checker import Range
+from .files import read_bounded
 
 Values = Mapping[str, Any]
 
 MAX_CHARACTERS = 4_000  # of one number: shorter than the longest that Python converts
 MAX_EXPONENT = 10_000
-MAX_FILE = 64 * 2**20  # bytes; 10^6 numbers of full length fit
+MAX_MIB = 64  # of a file; 10^6 numbers of full length fit
 
 
 @dataclass(frozen=True)
@@ -184,13 +185,9 @@ def _words(name: str, text: str) -> list[str]:
         return text.split(",")
     path = Path(text[1:])
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no such path"
-        raise ValueError(f"{name}: cannot read {str(path)!r} ({reason})") from None
-    if len(content) > MAX_FILE:
-        raise ValueError(f"{name}: expected a file of at most {MAX_FILE} bytes, got more in {str(path)!r}")
+        content = read_bounded(path, MAX_MIB, repr(str(path)))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     try:
         lines = content.decode("utf-8-sig")
     except UnicodeDecodeError:

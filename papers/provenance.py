@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import platform
+import re
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,11 +23,9 @@ ENGINES = {
 def _imports(file: Path) -> tuple[Path, ...]:
     """Modules of the three packages that a file imports, at any depth of its code; of a claims file, those beside."""
     found: list[Path] = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in _statements(file.read_text(encoding="utf-8")):
         if isinstance(node, ast.Import):
             targets = [base for alias in node.names for base in _absolute(file, alias.name)]
-        elif not isinstance(node, ast.ImportFrom):
-            continue
         else:
             bases = _absolute(file, node.module or "")
             if node.level:
@@ -35,6 +34,22 @@ def _imports(file: Path) -> tuple[Path, ...]:
         for target in targets:
             found += [path for path in (target.with_suffix(".py"), target / "__init__.py") if path.is_file()]
     return tuple(found)
+
+
+# An import on lines of its own, and one that is not; to parse only these takes a tenth of the time.
+_STATEMENT = re.compile(r"^[ \t]*((?:from|import)[ \t][^\n(]*(?:\([^)]*\))?)", re.MULTILINE)
+_BEHIND = re.compile(r"[:;][ \t]*(?:from|import)[ \t]|\\\n")
+
+
+def _statements(text: str) -> list[ast.Import | ast.ImportFrom]:
+    """The imports in a Python file, at any depth of its code."""
+    try:
+        nodes = [node for found in _STATEMENT.findall(text) for node in ast.parse(found).body]
+        whole = _BEHIND.search(text) is not None
+    except SyntaxError:  # prose, or a comment inside of the statement
+        nodes, whole = list[ast.stmt](), True
+    every = ast.walk(ast.parse(text)) if whole else nodes
+    return [node for node in every if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 def _absolute(file: Path, name: str) -> list[Path]:

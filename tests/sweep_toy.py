@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -47,4 +48,5 @@ def main(root: Path, count: int, dask: bool) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background work inherits that it is ignored
     sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), "dask" in sys.argv))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -39,12 +40,82 @@ def test_the_committed_record_is_read() -> None:
     assert run.recorded(run.RESULTS.read_text())
 
 
-def test_every_row_has_a_module() -> None:
-    import ast
+def test_every_row_has_a_module_and_they_come_in_order() -> None:
+    rows = [number for numbers, _ in run.modules() for number in numbers]
+    assert set(rows) == set(range(1, 11))
+    assert rows == sorted(rows)
 
-    rows: set[int] = set()
-    for path in run.HERE.glob("*.py"):
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "ROWS":
-                rows |= set(ast.literal_eval(node.value))
-    assert rows >= {1, 2, 3, 4, 6, 7, 8, 9, 10}
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two rows, of which the second fails after its first comparison, and a third that runs."""
+    prepared = """
+import run
+
+ROWS = ({row},)
+ALIVE = []
+
+
+class Held:
+    def __init__(self): ALIVE.append(self)
+    def __del__(self): print("freed {row}")
+
+
+def comparisons():
+    for number in range(2):
+        print(f"prepared {row}")
+        if {fails} and number:
+            raise ArithmeticError("no figure")
+        held = Held()
+        ALIVE.clear()
+        way = run.Contender("plain", lambda held=held: None)
+        del held
+        yield run.Comparison({row}, f"work {row} {{number}}", "none", "1", (way,))
+        del way
+"""
+    for row, name in ((7, "seventh"), (8, "eighth"), (9, "ninth")):
+        (tmp_path / f"{name}.py").write_text(prepared.format(row=row, fails=row == 8))
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(run, "HERE", tmp_path)
+    monkeypatch.setattr(run, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(run, "SHORTEST", 0.0)
+    return tmp_path
+
+
+def test_comparisons_are_printed_and_freed_before_the_next_is_prepared(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(["--row", "7", "--out", str(folder / "out.json")]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("prepared", "freed", "## Row"))]
+    assert said == ["prepared 7", "## Row 7: work 7 0", "freed 7", "prepared 7", "## Row 7: work 7 1", "freed 7"]
+
+
+def test_a_row_that_fails_is_named_and_the_others_are_kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["--out", str(folder / "out.json"), "--record"]) == 1
+    out = capsys.readouterr().out
+    failure = "row 8 (eighth.py): ArithmeticError: no figure"
+    assert f"failed: {failure}\n" in out
+    assert "not recorded" in out
+    assert not run.RESULTS.exists()
+    written = json.loads((folder / "out.json").read_text())
+    assert written["failed"] == [failure]
+    assert [each["title"] for each in written["rows"]] == ["work 7 0", "work 7 1", "work 8 0", "work 9 0", "work 9 1"]
+
+
+def test_rows_that_all_run_are_recorded_and_that_there_was_no_gpu(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (folder / "eighth.py").unlink()
+    assert run.main(["--out", str(folder / "out.json"), "--record"]) == 0
+    text = run.RESULTS.read_text()
+    said = 'No GPU was at hand: `make gpu-check` printed "no GPU: torch sees no CUDA device, so nothing was checked".'
+    assert said in text
+    assert set(run.recorded(text)) == {f"Row {row}: work {row} {number}" for row in (7, 9) for number in (0, 1)}
+
+
+def test_an_unknown_row_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run.main(["--row", "11"])
+    assert "no row 11; there are 7, 8, 9" in capsys.readouterr().err

@@ -167,6 +167,37 @@ def test_convergence_and_divergence_are_values() -> None:
     assert torch.equal(torch.isnan(wild.value.nc1[finite | ~means]), ~finite[finite | ~means])
 
 
+# One decay for all: at 0.01 and 0.05 the moving average of `_moving_average`, beyond (1 - sqrt(0.9))^2 / 0.05 = 0.0527
+# velocities, as its roots are complex.
+@pytest.mark.parametrize("decay", [1e-7, 0.01, 0.05, 0.06, 1.0])
+@pytest.mark.parametrize("batch", [(), (3,)])
+def test_one_decay_for_all_is_sgd_too(decay: float, batch: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = DeepLinearUFM((5, 3, 2), widths=4, depth=3, decays=decay)
+    average = descent._moving_average(torch.tensor([decay]).double(), 0.05, 0.9)
+    assert (average is None) == (decay > 0.0527)
+    start = initialisers.gaussian(model, 0, 0.5, batch)
+    trajectory_is_sgd(descent.gradient_descent, model, start, 0.9)
+    monkeypatch.setattr(descent, "CHUNK", 1)  # every run in a part of its own
+    trajectory_is_sgd(descent.gradient_descent, model, start, 0.9)
+    if average is not None:
+        other = replace(average, keep=average.keep + 1e-9)
+        monkeypatch.setattr(descent, "_moving_average", lambda decays, rate, momentum: other)
+        with pytest.raises(AssertionError):
+            trajectory_is_sgd(descent.gradient_descent, model, start, 0.9)
+
+
+@pytest.mark.parametrize("narrow", [1.0, 0.3, 1e-3, 1e-7, 0.0])
+def test_nc1_is_right_however_narrow_the_means_are(narrow: float) -> None:
+    """From the Gram matrix of the means where that is accurate, else from their singular values."""
+    model = DeepLinearUFM((6, 5, 4, 3), widths=7, depth=1, decays=0.01)
+    features = initialisers.gaussian(model, 0, 1.0, (2,)).features
+    axes = torch.tensor([1.0, 1.0, narrow, narrow, narrow, narrow, narrow]).double().unsqueeze(-1)
+    start = Factors((torch.zeros(2, 4, 7).double(),), features * axes)
+    (found,) = descent.gradient_descent(model, start, 0, 0.1).value.nc1
+    expected = statistics.nc1_pinv(Features(start.features, model.class_counts))
+    assert_close(found, expected, 1e-11 / max(narrow, 1e-4))
+
+
 def test_no_iterations_are_the_start() -> None:
     start = initialisers.gaussian(MODEL, 0)
     solution = descent.gradient_descent(MODEL, start, 0, 0.1)

@@ -23,6 +23,53 @@ def test_it_runs_from_the_root_without_an_install(root: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{gpu_check.NONE}\n", "")
 
 
+BARE = """
+import importlib.metadata, re, sys
+
+def plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+allowed, pending = set(), ["torch", "numpy"]
+while pending:  # torch and numpy, and what torch itself needs
+    name = plain(re.split(r"[^A-Za-z0-9_.-]", pending.pop())[0])
+    if name in allowed:
+        continue
+    allowed.add(name)
+    try:
+        pending += [each for each in importlib.metadata.requires(name) or () if "extra ==" not in each]
+    except importlib.metadata.PackageNotFoundError:
+        pass
+found = importlib.metadata.packages_distributions()
+barred = {name for name, owners in found.items() if not allowed & {plain(owner) for owner in owners}}
+assert {"scipy", "hypothesis", "flint", "tightframe"} & barred == {"scipy", "hypothesis", "flint", "tightframe"}
+
+
+class Barred:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in barred:
+            raise ImportError(f"{name} is not there")
+
+
+sys.meta_path.insert(0, Barred())
+import torch
+from numerics import gpu_check
+
+cpu, rates = torch.device("cpu"), gpu_check.Rates(1e9, 1e9, 1e9)
+found = list(gpu_check.agreements(cpu, iterations=2, runs=2, starts=2))
+gpu_check.report(cpu, "none", (1, 2), rates, found)
+sys.exit(gpu_check.main([]))
+"""
+
+
+@pytest.mark.checkout
+def test_all_of_it_runs_with_torch_and_numpy_only(root: Path) -> None:
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-c", BARE]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{gpu_check.NONE}\n", "")
+
+
 def test_the_same_engine_agrees_and_another_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     found = list(gpu_check.agreements(CPU, iterations=20, runs=3, starts=3))
     assert len(found) == 8

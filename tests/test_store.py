@@ -135,3 +135,18 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         write_atomically(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_imports_are_read_as_by_a_parser() -> None:
+    """None is missed; text in a docstring that reads as one may be there too."""
+    import ast
+
+    from tightframe.papers import provenance
+
+    odd = "if True: import one\nimport two; import three\nfrom four import (  # :)\n    five,\n)\n"
+    odd += "from six \\\n import seven\n"
+    texts = [path.read_text(encoding="utf-8") for path in (provenance.ROOT / "papers").glob("*.py")]
+    for text in (odd, *texts):
+        parsed = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert {ast.dump(node) for node in parsed} <= {ast.dump(node) for node in provenance._statements(text)}
+    assert len(provenance._statements(odd)) == 5

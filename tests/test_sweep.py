@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ pytest.importorskip("filelock")
 pytest.importorskip("duckdb")
 
 from tightframe.numerics import simulations
-from tightframe.numerics.sweep import Axis, Design, batch_size, batches, windows
+from tightframe.numerics.sweep import Axis, Design, Simulation, batch_size, batches, windows
 from tightframe.papers import cli, experiments
 from tightframe.papers.sweeps import figure as sweep_figure
 from tightframe.papers.sweeps import spec as sweep_spec
@@ -176,6 +177,30 @@ def test_a_scheduler_that_is_not_there_is_one_line_and_nothing_is_written(
     assert [path.name for path in file.parent.iterdir()] == ["small.toml"]
 
 
+def test_a_port_where_no_scheduler_answers_is_one_line(
+    write: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What speaks another protocol is read by Dask as sizes of messages: 10^18 bytes, say."""
+    import socket
+    import threading
+
+    pytest.importorskip("distributed")
+
+    def answer() -> None:
+        with suppress(OSError):
+            while True:
+                other, _ = server.accept()
+                other.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        file = write(SMALL)
+        assert cli.main(["sweep", str(file), "--scheduler", address]) == 2
+        assert f"cannot reach a Dask scheduler at {address}" in capsys.readouterr().err.splitlines()[-1]
+        assert [path.name for path in file.parent.iterdir()] == ["small.toml"]
+
+
 def test_a_sweep_larger_than_the_disk_asks_first(write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     planned = sweeping.plan(write(SMALL), device="cpu")
     monkeypatch.setattr(sweeping.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 5000})())
@@ -188,6 +213,14 @@ def test_the_estimate_is_above_what_a_sweep_takes(write: Callable[[str], Path]) 
     planned = run_here(write(SMALL))
     rows = sweeping.query(planned.folder.sound(), "SELECT * FROM results")
     assert rows.nbytes <= sweeping.estimate(planned.spec) <= 6 * rows.nbytes
+
+
+def test_seeds_from_zero_are_told_as_their_number() -> None:
+    """The text of a task stays short where there are many; the same seeds as a list are the same sweep."""
+    told = [sweep_spec.read({"experiment": "minority-collapse", "seeds": each}) for each in (3, [0, 1, 2], [1, 0, 2])]
+    assert [spec.canonical["seeds"] for spec in told] == [3, 3, [1, 0, 2]]
+    assert [list(spec.design.seeds) for spec in told] == [[0, 1, 2], [0, 1, 2], [1, 0, 2]]
+    assert len(sweep_spec.read({"experiment": "minority-collapse", "seeds": 10**6}).text) < 1000
 
 
 def test_numbers_are_exact_and_the_canonical_form_reads_as_itself() -> None:
@@ -244,7 +277,16 @@ def test_a_million_configurations_are_planned_as_they_are_needed() -> None:
     plan = batches(lambda number: told | design.configuration(number), design.count, simulations.MINIMA, "cpu")
     assert len(next(plan)) == 8
     assert sum(len(window) for window in windows(10**6)) == 10**6
-    assert max(len(window) for window in windows(10**6)) == 4096
+    assert max(len(window) for window in windows(10**6)) == 2**15
+
+
+def test_random_draws_of_a_shape_share_batches() -> None:
+    """Of 300 shapes, which neighbours in the design seldom have in common."""
+    light = Simulation("light", ("n",), lambda some, device, dtype: {}, lambda told: 1, lambda told: 1)
+    design = Design((Axis("n", low=1, high=300, integer=True),), (0,), "random", samples=30_000, seed=1)
+    found = list(batches(design.configuration, 30_000, light, "cpu"))
+    assert sorted(number for batch in found for number in batch) == list(range(30_000))
+    assert 30_000 / len(found) > 25  # of a window of 4096, 13.6 at most
 
 
 def test_a_batch_fits_the_memory_that_is_free() -> None:
@@ -254,6 +296,23 @@ def test_a_batch_fits_the_memory_that_is_free() -> None:
     assert sizes[0] == 1
     assert sizes[1] * simulations.MINIMA.numbers(told) * 8 <= 10**9 / 2
     assert abs(sizes[2] - 2 * sizes[1]) <= 1
+
+
+def test_batches_on_a_gpu_are_of_the_memory_that_was_free_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the batches themselves take is not counted, and a little more or less of it changes nothing."""
+    told = {"class_counts": (9,) * 4, "depth": 3, "starts": 16, "decays": (0.1,) * 4}
+
+    def planned(*free: int) -> list[tuple[int, ...]]:
+        left = list(free)
+        monkeypatch.setattr("tightframe.numerics.sweep._free_of_gpu", lambda: left.pop(0))
+        return list(batches(lambda n: told | {"widths": 60 + n % 3}, 9000, simulations.MINIMA, "cuda"))
+
+    found = planned(10**10, 0)
+    assert found == planned(102 * 10**8)
+    assert found != planned(10**9)
+    assert all(len(batch).bit_count() == 1 for batch in found if len(batch) == max(map(len, found)))
+    with pytest.raises(IndexError):
+        planned()
 
 
 # ---- numbers
@@ -308,7 +367,7 @@ def test_another_spec_has_another_key_and_old_results_stay(write: Callable[[str]
     write(SMALL)
     assert table(file) == expected
     told = json.loads((first.folder.path / "sweep.json").read_text())
-    assert told["spec"]["seeds"] == [0, 1]
+    assert told["spec"]["seeds"] == 2
     assert told["device"] == "cpu"
     assert told["code"]["source"] in json.dumps(told)
     assert [claim["id"] for claim in told["claims"]] == ["dang2023/imbalanced-deep"]

@@ -319,6 +319,24 @@ def test_an_interrupt_keeps_what_has_come_back_and_the_next_run_goes_on(tmp_path
     assert rows(tmp_path) == undisturbed(40)
 
 
+@LINUX
+@pytest.mark.parametrize("more", [[], pytest.param(["dask"], marks=pytest.mark.slow)])
+def test_ctrl_c_at_a_terminal_ends_driver_and_workers(tmp_path: Path, more: list[str]) -> None:
+    """The signal goes to all processes of the group, as a terminal sends it."""
+    driver = start(tmp_path, 900, *more)
+    assert until(lambda: parts(tmp_path), 60)
+    workers = family(driver.pid)
+    assert workers
+    os.killpg(driver.pid, signal.SIGINT)
+    assert driver.wait(60) == 0, errors(tmp_path).read_text()
+    assert until(lambda: not any(map(alive, workers)))
+    assert "Traceback" not in errors(tmp_path).read_text()
+    check_so_far(tmp_path)
+    assert 0 < len(rows(tmp_path)) < 900
+    finish(tmp_path, 900)
+    assert rows(tmp_path) == undisturbed(900)
+
+
 def test_a_batch_that_kills_whoever_runs_it_ends_the_sweep(tmp_path: Path) -> None:
     folder = Folder(tmp_path, sweep_toy.KEY)
     folder.acquire()

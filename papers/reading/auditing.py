@@ -14,6 +14,7 @@ from typing import Any
 from .. import registry
 from ..claim import Claim, Paper
 from ..evidence import Verdict
+from ..files import read_bounded
 from ..store import Store
 from ..verification import standing
 from ..writing.bibliography import entries
@@ -252,17 +253,14 @@ class _Auditor:
         for path in bibliographies(self.manuscript):
             name = path.relative_to(self.manuscript.folder)
             try:
-                with path.open("rb") as file:
-                    data = file.read(MAX_BIB + 1)
-            except OSError as error:
-                raise ManuscriptError(f"{name}: cannot be read ({error.strerror})") from None
-            if len(data) > MAX_BIB:
-                raise ManuscriptError(f"{name}: more than {MAX_BIB // 2**20} MiB")
+                data = read_bounded(path, MAX_BIB_MIB, str(name))
+            except ValueError as error:
+                raise ManuscriptError(str(error)) from None
             found |= entries(data.decode("utf-8", "replace"))
         return found
 
 
-MAX_BIB = 4 * 2**20
+MAX_BIB_MIB = 4
 _ARXIV = re.compile(r"(?<![\d.])(\d{4}\.\d{4,5})(v\d+)?(?!\d)")
 
 

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..files import read_bounded
 from .latex_tokens import Unreadable, canonical, raw
 
-MAX_BYTES = 8 * 2**20  # of one file
+MAX_MIB = 8  # of one file
 MAX_LINE = 50_000  # characters; a paragraph on one line has a few thousand
 MAX_TOTAL = 16 * 2**20  # characters of all files together
 MAX_DEPTH = 16  # of \input
@@ -142,12 +143,12 @@ class _Loader:
         try:
             if not path.is_file():
                 raise ManuscriptError(f"{shown}: no such file")
-            with path.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
         except OSError as error:
             raise ManuscriptError(f"{shown}: cannot be read ({error.strerror})") from None
-        if len(data) > MAX_BYTES:
-            raise ManuscriptError(f"{shown}: more than {MAX_BYTES // 2**20} MiB")
+        try:
+            data = read_bounded(path, MAX_MIB, shown)
+        except ValueError as error:
+            raise ManuscriptError(str(error)) from None
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import experiments
 from ..experiments import EXPERIMENTS, Experiment, modules
+from ..files import read_bounded
 from ..prediction import Input, Word, exact, to_float
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 MOST = 10**8  # configurations
 MOST_ON_AXIS = 10**6
-MAX_FILE = 2**24  # bytes
+MAX_MIB = 16  # of a file
 KEYS = ("experiment", "design", "samples", "seed", "seeds", "dtype", "parameters")
 RANGE_KEYS = ("low", "high", "count", "scale")
 DIGITS = 12  # of spaced values: the last bits of exp and log differ between machines
@@ -83,13 +84,7 @@ def load(path: Path) -> Spec:
     Raises:
         ValueError: in one line, for what is no sweep.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise ValueError(f"cannot read {path} ({error.strerror})") from None
-    if len(content) > MAX_FILE:
-        raise ValueError(f"{path}: expected a file of at most {MAX_FILE} bytes")
+    content = read_bounded(path, MAX_MIB)
     try:
         given = tomllib.loads(content.decode(), parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -105,8 +100,8 @@ def load(path: Path) -> Spec:
 def named(path: Path) -> str | None:
     """The experiment of ours that a file names, if it does: what can be loaded before all is looked at."""
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8")).get("experiment")
-    except (OSError, ValueError, RecursionError):
+        found = tomllib.loads(read_bounded(path, MAX_MIB).decode()).get("experiment")
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, str) and found in EXPERIMENTS else None
 
@@ -153,7 +148,8 @@ def read(given: Mapping[str, Any]) -> Spec:
         "design": kind,
         "samples": samples,
         "seed": seed,
-        "seeds": list(seeds),
+        # every batch on a cluster carries this text
+        "seeds": len(seeds) if isinstance(seeds, range) else list(seeds),
         "dtype": dtype,
         "parameters": {axis.name: told for axis, told in found},
     }
@@ -177,15 +173,17 @@ def _integer(name: str, value: Any, least: int) -> int:
     return value
 
 
-def _seeds(given: Any) -> tuple[int, ...]:
+def _seeds(given: Any) -> range | tuple[int, ...]:
     if not isinstance(given, list):
         number = _integer("seeds", given, 1)
         if number > MOST_ON_AXIS:
             raise ValueError(f"seeds: expected at most {MOST_ON_AXIS:,}, got {number:,}")
-        return tuple(range(number))
+        return range(number)
     if not given:
         raise ValueError("seeds: expected at least one, got an empty list")
-    return _different("seeds", [_integer("seeds", each, 0) for each in given])
+    different = _different("seeds", [_integer("seeds", each, 0) for each in given])
+    consecutive = range(len(different))
+    return consecutive if different == tuple(consecutive) else different
 
 
 def _different(name: str, values: Sequence[Any]) -> tuple[Any, ...]:

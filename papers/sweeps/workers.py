@@ -91,6 +91,7 @@ class _Member:
     process: BaseProcess
     pipe: Connection
     batches: deque[Batch] = field(default_factory=deque)
+    told: bool = False  # the text, which may be long
 
 
 class Processes:
@@ -114,7 +115,7 @@ class Processes:
         context = get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self.task, self.warm), daemon=True)
-        with _one_thread_each():
+        with _one_thread_each(), _deaf_to_interrupts():
             process.start()
         theirs.close()
         return _Member(process, ours)
@@ -124,7 +125,8 @@ class Processes:
         member = min(self.members, key=lambda each: len(each.batches))
         member.batches.append(batch)
         with suppress(OSError):  # it has died: `finished` sees that
-            member.pipe.send((self.text, batch))
+            member.pipe.send((None if member.told else self.text, batch))
+            member.told = True
 
     def finished(self, timeout: float) -> list[Outcome]:
         from multiprocessing.connection import wait
@@ -160,9 +162,11 @@ def _serve(pipe: Connection, task: Task, warm: Callable[[], object] | None) -> N
     threading.Thread(target=_end_with_the_driver, daemon=True).start()
     if warm is not None:
         warm()
+    text = ""
     with suppress(EOFError, OSError):
         while True:
-            text, batch = pipe.recv()
+            new, batch = pipe.recv()
+            text = text if new is None else new
             try:
                 answer = task(text, batch), ""
             except Exception as error:  # a failure is an answer
@@ -213,7 +217,7 @@ class Cluster:
             return
         try:
             self.client = Client(address, timeout=CONNECT, name="tightframe")
-        except (OSError, ValueError, TimeoutError) as error:
+        except Exception as error:  # what answers need not be a scheduler: dask may raise anything then
             raise Unreachable(
                 f"cannot reach a Dask scheduler at {address} ({' '.join(str(error).split())[:120] or 'no answer'})"
             ) from None

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..experiments import Experiment, Numbers, find, modules
+from ..files import read_bounded
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MOST_BYTES = 64 * 1024 * 1024  # of one file; the largest that we write has less than one
+MOST_MIB = 64  # of one file; the largest that we write has less than one
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def read(experiment: Experiment, folder: Path) -> Figure:
     path = folder / f"{experiment.name}.json"
     if not path.is_file():
         return Figure(experiment)
-    data = _bytes(path)
+    data = read_bounded(path, MOST_MIB)
     try:
         numbers = json.loads(data)
         if numbers["experiment"] != experiment.name or not isinstance(numbers["converged"], bool):
@@ -68,19 +69,8 @@ def read(experiment: Experiment, folder: Path) -> Figure:
     image = folder / f"{experiment.name}.png"
     if not drawn or not image.is_file():
         return Figure(experiment, numbers, lines, files)
-    files |= {each.name: _bytes(each) for each in (image, image.with_suffix(".pdf")) if each.is_file()}
+    files |= {each.name: read_bounded(each, MOST_MIB) for each in (image, image.with_suffix(".pdf")) if each.is_file()}
     return Figure(experiment, numbers, lines, files, image.name, _size(image, files[image.name]))
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            found = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise ValueError(f"cannot read {path} ({error.strerror})") from None
-    if len(found) > MOST_BYTES:
-        raise ValueError(f"{path}: expected at most {MOST_BYTES} bytes")
-    return found
 
 
 def _size(path: Path, data: bytes) -> tuple[int, int]:

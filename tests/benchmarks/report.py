@@ -53,7 +53,10 @@ def shown(files: dict[str, bytes]) -> str:
     chromium = shutil.which("chromium")
     if chromium is None:
         return "No chromium: not shown."
-    from playwright.sync_api import sync_playwright
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        return "No playwright: not shown."
 
     path = "claim/han2022/closed-form.html"
     with TemporaryDirectory() as scratch, sync_playwright() as playwright:

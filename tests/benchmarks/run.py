@@ -5,16 +5,18 @@
     make bench ARGS=--record      all rows, written to RESULTS.md too
 
 The figures also go to a JSON file, in the user's cache or where --out says. A ratio that is a fifth below the one in
-RESULTS.md is named at the end; the exit code is then 1.
+RESULTS.md is named at the end, and so is a row that fails; the exit code is then 1. With a row that fails nothing is
+recorded.
 
-Every other module of this folder is a row or two: it defines `ROWS`, their numbers, and `comparisons()`, which gives
-its instances of `Comparison`.
+Every other module of this folder is a row, or a part of one: it defines `ROWS`, its number, and `comparisons()`, which
+prepares its instances of `Comparison`, each when it is asked for.
 Nothing here is a test: a busy machine may print anything.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import datetime
 import importlib
@@ -25,7 +27,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -163,13 +165,18 @@ def falls(title: str, found: Sequence[Figure], before: Mapping[str, Sequence[flo
 
 
 def gpu() -> str:
-    """What `make gpu-check` prints, or that there was no GPU."""
+    """What `make gpu-check` prints, or that no GPU was at hand; raises what it raises, and if a result is wrong."""
     from tightframe.numerics import gpu_check
 
-    text = io.StringIO()
+    today, text = datetime.datetime.now(datetime.UTC).date(), io.StringIO()
     with contextlib.redirect_stdout(text):
-        gpu_check.main([])
-    return f"## GPU\n\n{datetime.datetime.now(datetime.UTC).date()}; {text.getvalue().strip()}."
+        code = gpu_check.main([])
+    if code:
+        raise AssertionError(f"a result of the GPU differs from that of the CPU:\n{text.getvalue()}")
+    told = text.getvalue().strip()
+    if told == gpu_check.NONE:
+        told = f'No GPU was at hand: `make gpu-check` printed "{told}".'
+    return f"## GPU\n\n{today}. {told}"
 
 
 def told(comparison: Comparison, found: Sequence[Figure]) -> dict[str, object]:
@@ -210,12 +217,62 @@ def header() -> str:
     )
 
 
-def discovered(rows: Collection[int] | None = None) -> Iterator[Comparison]:
-    """The comparisons of every module in this folder, by row; of other rows nothing is prepared."""
-    modules = [importlib.import_module(path.stem) for path in HERE.glob("*.py") if path.stem != Path(__file__).stem]
-    wanted = [module for module in modules if rows is None or set(rows) & set(module.ROWS)]
-    found: Iterable[Comparison] = (each for module in wanted for each in module.comparisons())
-    return iter(sorted(found, key=lambda comparison: comparison.row))
+def modules() -> list[tuple[tuple[int, ...], str]]:
+    """The rows and the name of every other module of this folder, in the order of rows; none is imported."""
+    found: list[tuple[tuple[int, ...], str]] = []
+    for path in HERE.glob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "ROWS":
+                found.append((ast.literal_eval(node.value), path.stem))
+    return sorted(found)
+
+
+def comparisons(name: str) -> Iterator[Comparison]:
+    """Those of a module."""
+    yield from importlib.import_module(name).comparisons()
+
+
+class Findings:
+    """What the rows gave so far."""
+
+    def __init__(self, before: Mapping[str, Sequence[float]]) -> None:
+        self.before = before
+        self.sections, self.summary = list[str](), list[str]()
+        self.rows = list[dict[str, object]]()
+        self.fallen, self.failed = list[str](), list[str]()
+
+    def take(self, comparison: Comparison) -> None:
+        """Run a comparison and print it."""
+        found = figures(sampled(comparison))
+        text = section(comparison, found)
+        self.sections.append(text)
+        self.rows.append(told(comparison, found))
+        best = max(found[1:] or found, key=lambda each: each.ratio)
+        self.summary.append(f"| {comparison.row} | {comparison.title} | {best.ratio:.3g} | {comparison.wanted} |")
+        self.fallen += falls(f"Row {comparison.row}: {comparison.title}", found, self.before)
+        print(f"\n{text}", flush=True)
+
+    def take_all(self, rows: Collection[int] | None) -> None:
+        """Run module after module. What one raises is noted, and the next goes on."""
+        for numbers, name in modules():
+            if rows and not set(rows) & set(numbers):
+                continue
+            try:
+                several = comparisons(name)
+                while (comparison := next(several, None)) is not None:
+                    self.take(comparison)
+                    del comparison  # what it holds is freed before the next one is prepared
+            except Exception as error:
+                row = ", ".join(map(str, numbers))
+                reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+                self.failed.append(f"row {row} ({name}.py): {reason}")
+                print(f"\nfailed: {self.failed[-1]}", flush=True)
+
+    @property
+    def table(self) -> str:
+        return "\n".join(
+            ["## All rows", "", "| row | work | best ratio | wanted |", "|---|---|---|---|", *self.summary]
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -226,30 +283,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.record and options.row:
         parser.error("--record needs all rows")
-    before = recorded(RESULTS.read_text()) if RESULTS.exists() else {}
-    sections, summary, fallen = [header()], list[str](), list[str]()
-    rows: list[dict[str, object]] = []
-    print(sections[0])
-    for comparison in discovered(options.row):
-        if not options.row or comparison.row in options.row:
-            found = figures(sampled(comparison))
-            sections.append(section(comparison, found))
-            rows.append(told(comparison, found))
-            best = max(found[1:] or found, key=lambda each: each.ratio)
-            summary.append(f"| {comparison.row} | {comparison.title} | {best.ratio:.3g} | {comparison.wanted} |")
-            fallen += falls(f"Row {comparison.row}: {comparison.title}", found, before)
-            print(f"\n{sections[-1]}", flush=True)
-    table = ["## All rows", "", "| row | work | best ratio | wanted |", "|---|---|---|---|", *summary]
-    print("\n" + "\n".join(table))
-    for line in fallen:
+    known = sorted({row for rows, _ in modules() for row in rows})
+    for row in options.row or ():
+        if row not in known:
+            parser.error(f"no row {row}; there are {', '.join(map(str, known))}")
+    found, top = Findings(recorded(RESULTS.read_text()) if RESULTS.exists() else {}), header()
+    print(top, flush=True)
+    stopped = False
+    try:
+        found.take_all(options.row)
+    except KeyboardInterrupt:
+        stopped = True
+    print("\n" + found.table)
+    for line in found.fallen:
         print(f"fell by more than a fifth: {line}")
+    for line in found.failed:
+        print(f"failed: {line}")
     out = options.out or default_out()
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps({"device": device(), "rows": rows, "fallen": fallen}, indent=1) + "\n")
+    written = {"device": device(), "rows": found.rows, "fallen": found.fallen, "failed": found.failed}
+    out.write_text(json.dumps(written, indent=1) + "\n")
     print(f"written: {out}")
-    if options.record:
-        RESULTS.write_text("\n\n".join([sections[0], "\n".join(table), gpu(), *sections[1:]]) + "\n")
-    return 1 if fallen else 0
+    if stopped:
+        print("stopped by Ctrl-C; not all rows ran")
+        return 130
+    if options.record and found.failed:
+        print(f"not recorded: {RESULTS.name} needs all rows")
+    elif options.record:
+        RESULTS.write_text("\n\n".join([top, found.table, gpu(), *found.sections]) + "\n")
+        print(f"written: {RESULTS}")
+    return 1 if found.fallen or found.failed else 0
 
 
 if __name__ == "__main__":
