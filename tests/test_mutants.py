@@ -32,7 +32,6 @@ UNRECORDED: tuple[str, ...] = (  # of which only a sample was tried: thousands o
     "garrod2025/imbalanced-rank",
 )
 TOO_MANY_OPEN: tuple[str, ...] = (  # true in all examples, as far as known; they need proofs of their own
-    "garrod2025/global-rank-decay",
     "liu2024/geometry",
     "liu2024/interlacing",
 )

@@ -270,28 +270,29 @@ class Attempts:
         known = next((step for step, said in self.proving.established.items() if said == part), None)
         if known is not None:
             return known
-        slopes = isinstance(own, MeanValue) and difference.has(own.variable)
-        if slopes and sp.count_ops(difference) <= OPERATIONS and self.covered(name, part, (None,), ROUGH, end):
+        rises = own if isinstance(own, MeanValue) and difference.has(own.variable) else None
+        short = sp.count_ops(difference) <= OPERATIONS
+        if rises is not None and short and self.covered(name, part, (None,), ROUGH, end):
             return name
-        if slopes and (low := self.setting.parameters[own.variable].low) is not None:
+        if rises is not None and (low := self.setting.parameters[rises.variable].low) is not None:
             steps = {step.name: step.by for step in self.derivation.steps}
-            start = sp.expand(difference.subs(own.variable, sp.Rational(low.numerator, low.denominator)))
-            slope = sp.diff(difference, own.variable)
-            slope = slope if says.left.has(sp.exp(own.variable)) is False else sp.expand(slope)
-            data = {"variable": own.variable.name}
+            start = sp.expand(difference.subs(rises.variable, sp.Rational(low.numerator, low.denominator)))
+            slope = sp.diff(difference, rises.variable)
+            slope = slope if says.left.has(sp.exp(rises.variable)) is False else sp.expand(slope)
+            data = {"variable": rises.variable.name}
             try:
                 inner = [(key, each) for key, each in (("start", start), ("slope", slope)) if each != 0]
                 for key, each in inner:
-                    by = steps.get(getattr(own, key) or "")
+                    by = steps.get(getattr(rises, key) or "")
                     below = st.Exceeds(each, sp.S.Zero, says.domain)
-                    if key == "start" and (was := self.said(own.start)) is not None and was.left - was.right == each:
+                    if key == "start" and (was := self.said(rises.start)) is not None and was.left - was.right == each:
                         below = was
                     data[key] = self.rising(f"{name}: {key}", below, by, end)
                 self.proving.establish(name, "mean-value", part, data)
                 return name
             except (StepFailed, checker.Rejected) as error:
                 raise StepFailed("no slope shows it") from error
-        if sp.count_ops(difference) > OPERATIONS:
+        if not short:
             raise StepFailed("too long for boxes")
         terms: Any = sp.Mul.make_args(sp.factor_terms(difference)) if says.right == 0 else ()
         unclear = [each for each in terms if not each.is_positive]
