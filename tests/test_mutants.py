@@ -28,7 +28,6 @@ from tightframe.theory.symbols import C, N, n, ones, reals
 
 IDS = [name for name, claim in registry.claims().items() if claim.derive is not None]
 UNRECORDED: tuple[str, ...] = (  # of which only a sample was tried: thousands of mutants, hours
-    "garrod2025/relu-suboptimal",
     "garrod2025/imbalanced-rank",
 )
 TOO_MANY_OPEN: tuple[str, ...] = (  # true in all examples, as far as known; they need proofs of their own
