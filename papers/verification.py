@@ -424,7 +424,7 @@ class WorkerEnded(Exception):
     """A worker process ended before its work, as when memory runs out; what it had not finished is undecided."""
 
 
-def spread(work: Callable[[Task], Found], tasks: Sequence[Task], jobs: int) -> Iterator[Found]:
+def spread(work: Callable[[Task], Found], tasks: Sequence[Task], jobs: int, called: str = "claims") -> Iterator[Found]:
     """The results of tasks in their order, one process doing all or several sharing them.
 
     Raises:
@@ -452,7 +452,7 @@ def spread(work: Callable[[Task], Found], tasks: Sequence[Task], jobs: int) -> I
             for future in futures:
                 future.cancel()
     if missing:
-        raise WorkerEnded(f"a worker process ended; {missing} of {len(tasks)} claims are undecided")
+        raise WorkerEnded(f"a worker process ended; {missing} of {len(tasks)} {called} are undecided")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tightframe.papers.store import shipped_trial
 from tightframe.papers.trials import mutants
 from tightframe.papers.trials.mutants import Court, Fate
 from tightframe.papers.trials.witnesses import Witnesses
-from tightframe.theory import growth, one_layer_collapse
+from tightframe.theory import growth, low_rank, one_layer_collapse, relu_structure
 from tightframe.theory.balance import K
 from tightframe.theory.balance import N as size
 from tightframe.theory.centred_labels import Y, n
@@ -22,7 +22,7 @@ from tightframe.theory.proof.certificate import statement_json
 from tightframe.theory.proof.mutation import Mutant, tokens
 from tightframe.theory.proof.mutation import mutants as changes
 from tightframe.theory.proof.refuter import Examples
-from tightframe.theory.proof.rules import StepFailed
+from tightframe.theory.proof.rules import MeanValue, Refutation, StepFailed
 from tightframe.theory.proof.scalar_refuter import may_hold
 from tightframe.theory.proof.squares import SearchedSquares
 from tightframe.theory.proof.statement import (
@@ -36,14 +36,11 @@ from tightframe.theory.proof.statement import (
     PositiveSemidefinite,
 )
 from tightframe.theory.symbols import C, N, ones, reals
+from tightframe.theory.symbols import n as per_class
 
 IDS = [name for name, claim in registry.claims().items() if claim.derive is not None]
-UNRECORDED: tuple[str, ...] = (  # of which only a sample was tried: thousands of mutants, hours
-    "garrod2025/relu-suboptimal",
-    "garrod2025/imbalanced-rank",
-)
+UNRECORDED: tuple[str, ...] = ()  # of which no trial is shipped
 TOO_MANY_OPEN: tuple[str, ...] = (  # true in all examples, as far as known; they need proofs of their own
-    "garrod2025/global-rank-decay",
 )
 TRIED = 3  # mutants a claim, about; the slow test tries all
 
@@ -132,11 +129,54 @@ def judged(court: Court, change: str) -> Fate:
     return court.judge(next(mutant for mutant in found if mutant.change == change)).fate
 
 
-def test_weaker_inequalities_are_theorems_too() -> None:
-    court = Court(registry.find("garrod2025/dnc-suboptimal"))
-    assert judged(court, "parts 3: left: doubled") is Fate.EQUIVALENT
-    assert judged(court, "parts 2: right: 1 dropped") is Fate.EQUIVALENT
-    assert judged(court, "parts 2: right: 1 doubled") is Fate.REFUTED
+@pytest.fixture(scope="module")
+def pairs() -> Court:
+    return Court(registry.find("garrod2025/dnc-suboptimal"))
+
+
+def test_weaker_inequalities_are_theorems_too(pairs: Court) -> None:
+    assert judged(pairs, "parts 3: left: doubled") is Fate.EQUIVALENT
+    assert judged(pairs, "parts 2: right: 1 dropped") is Fate.EQUIVALENT
+    assert judged(pairs, "parts 2: right: 1 doubled") is Fate.REFUTED
+
+
+def test_boxes_show_what_has_no_slope_in_the_same_variable(pairs: Court) -> None:
+    """log(1 + x + e^y) > log 2 = 0.693... for positive x and y, as near as one likes."""
+    tried, own = pairs.attempts, MeanValue(low_rank.alpha, "no such step")
+
+    def rising(scale: sp.Expr, bound: sp.Rational) -> None:
+        with tried.undone():
+            tried.rising("mutant", Exceeds(sp.log(1 + low_rank.lam + sp.exp(scale)), bound), own, float("inf"))
+
+    for scale in (low_rank.alpha, per_class):  # with a slope of the claim's that does not fit, and with none
+        rising(scale, sp.Rational(13, 20))
+    rising(per_class, sp.Rational(7, 10))  # n >= 1
+    for bound in (sp.Rational(7, 10), sp.Rational(3, 4)):
+        with pytest.raises(Refutation):
+            rising(low_rank.alpha, bound)
+
+
+def test_inequalities_are_refuted_near_the_ends_of_their_domain() -> None:
+    """Four pairs at L = 5 have more decays than the bound; seven at L = 4 have fewer, as eight have."""
+    court = Court(registry.find("garrod2025/relu-suboptimal"))
+    for change in (r"parts 18: m \ge 4 for m \ge 5", "parts 19: right: 1 times 1.001", "parts 18: sides swapped"):
+        assert judged(court, change) is Fate.REFUTED
+    for least, refuted in ((8, False), (7, False), (5, True)):
+        part = court.translation.statement(
+            relu_structure.fewer_decays(((Between(low_rank.m, least), Between(low_rank.L, 4, 4)),))
+        )
+        assert (court.witnesses.fails_somewhere(part, court.witnesses.examples) is not None) == refuted
+
+
+def test_processes_that_share_a_claim_find_what_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "han2022/closed-form"
+    [alone] = mutants.tally([name], every=3, seed=1)
+    monkeypatch.setattr(mutants, "spread", lambda work, tasks, jobs, called: map(work, tasks))
+    [shared] = mutants.tally([name], every=3, seed=1, jobs=2)
+    assert shared.trials == alone.trials
+    assert shared.record() == alone.record()
+    monkeypatch.setattr(mutants, "spread", lambda work, tasks, jobs, called: map(work, tasks[1:]))
+    assert not list(mutants.tally([name], every=3, jobs=2))  # a share was lost
 
 
 def test_counts_of_eigenvalues_are_combined() -> None:

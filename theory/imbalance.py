@@ -110,8 +110,8 @@ class Imbalance:
         """As in `depth`, with p > q rho; rho = R^(2/(L+1)) is a square, or for the encoded labels near (K-1)/2."""
         values: dict[Any, Any] = dict(depth.sample(rng, sizes))
         low = values[q]
-        root = rng.choice([sp.Rational(1, 2), sp.S.One])
-        high = low + 1 if root <= 1 else low + 2
+        root = rng.choice([sp.Rational(1, 2), sp.S.One, sp.Rational(11, 10)])  # q rho < q + 1 for q <= 3
+        high = low + 1
         values |= dict(zip((minimal_rank.D, scale, gap, rest, unit), half_integers(rng, 5), strict=True))
         values |= {more: rng.randint(0, 2), minimal_rank.less: rng.randint(0, 2), p: high}
         values |= {rho: root**2, minimal_rank.R: root ** (values[L] + 1)}

@@ -35,6 +35,7 @@ from ..claim import Claim
 # Most mutants are false: looking longer for proofs of them finds nothing.
 SECONDS = 2.0
 BOXES = box.Limits(parts=200, seconds=SECONDS)
+ROUGH = box.Limits(parts=20, seconds=SECONDS / 8)  # before slopes are tried
 OPERATIONS = 60  # of an inequality that is tried on boxes: factors of longer ones take minutes
 BRIEF = 0.05  # seconds for what one or two hypotheses may make vanish at once
 SHORT = Star(limits=Limits(seconds=SECONDS, columns=800))
@@ -265,50 +266,61 @@ class Attempts:
         return tuple(each for each, said in self.proving.established.items() if each in named and said.kind == "zero")
 
     def rising(self, name: str, says: st.Exceeds, own: Justification | None, end: float) -> str:
-        """Establish an inequality: by a start and a slope, as its own was; or on boxes, a factor divided out.
+        """Establish an inequality: by a start and a slope, as its own was; or on boxes, perhaps a factor divided out.
 
-        Returns the name of the step that says it.
+        Boxes are tried as they stand whatever proved its own: of most changes they need no slope. Returns the name of
+        the step that says it.
         """
         part, difference = self.translation.statement(says), says.left - says.right
         known = next((step for step, said in self.proving.established.items() if said == part), None)
         if known is not None:
             return known
-        if isinstance(own, MeanValue) and not difference.has(own.variable):
-            raise StepFailed("it has no slope")
-        if isinstance(own, MeanValue) and (low := self.setting.parameters[own.variable].low) is not None:
+        rises = own if isinstance(own, MeanValue) and difference.has(own.variable) else None
+        short = sp.count_ops(difference) <= OPERATIONS
+        if rises is not None and short and self.covered(name, part, (None,), ROUGH, end):
+            return name
+        if rises is not None and (low := self.setting.parameters[rises.variable].low) is not None:
             steps = {step.name: step.by for step in self.derivation.steps}
-            start = sp.expand(difference.subs(own.variable, sp.Rational(low.numerator, low.denominator)))
-            slope = sp.diff(difference, own.variable)
-            slope = slope if says.left.has(sp.exp(own.variable)) is False else sp.expand(slope)
-            data = {"variable": own.variable.name}
+            start = sp.expand(difference.subs(rises.variable, sp.Rational(low.numerator, low.denominator)))
+            slope = sp.diff(difference, rises.variable)
+            slope = slope if says.left.has(sp.exp(rises.variable)) is False else sp.expand(slope)
+            data = {"variable": rises.variable.name}
             try:
                 inner = [(key, each) for key, each in (("start", start), ("slope", slope)) if each != 0]
                 for key, each in inner:
-                    by = steps.get(getattr(own, key) or "")
+                    by = steps.get(getattr(rises, key) or "")
                     below = st.Exceeds(each, sp.S.Zero, says.domain)
-                    if key == "start" and (was := self.said(own.start)) is not None and was.left - was.right == each:
+                    if key == "start" and (was := self.said(rises.start)) is not None and was.left - was.right == each:
                         below = was
                     data[key] = self.rising(f"{name}: {key}", below, by, end)
                 self.proving.establish(name, "mean-value", part, data)
                 return name
             except (StepFailed, checker.Rejected) as error:
                 raise StepFailed("no slope shows it") from error
-        if sp.count_ops(difference) > OPERATIONS:
+        if not short:
             raise StepFailed("too long for boxes")
         terms: Any = sp.Mul.make_args(sp.factor_terms(difference)) if says.right == 0 else ()
         unclear = [each for each in terms if not each.is_positive]
         factors = [sp.Mul(*(other for other in terms if other != each)) for each in unclear if len(terms) > 1]
         given = [own.factor] if isinstance(own, Box) and own.factor is not None else []
-        for factor in (None, *given, *factors):
+        if self.covered(name, part, (None, *given, *factors), BOXES, end):
+            return name
+        raise StepFailed("neither slopes nor boxes show it")
+
+    def covered(
+        self, name: str, part: checker.Statement, factors: Sequence[Any], limits: box.Limits, end: float
+    ) -> bool:
+        """Whether an inequality could be established on boxes, one of some factors divided out."""
+        for factor in factors:
             if time.process_time() > end:
                 break
             try:
-                by = Box(factor, BOXES)
+                by = Box(factor, limits)
                 self.proving.establish(name, by.rule_for(part), part, by.certify(self.proving, part))
-                return name
+                return True
             except (StepFailed, checker.Rejected, RecursionError):  # of sympy, in forms of boxes that were cut often
                 continue
-        raise StepFailed("neither slopes nor boxes show it")
+        return False
 
     def cleared(self, name: str, says: st.Positive | st.Nonnegative) -> None:
         """Establish that a fraction is positive, as its numerator is."""

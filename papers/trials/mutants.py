@@ -9,9 +9,10 @@ it: then the verifier was fooled.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import chain, islice, zip_longest
 from typing import Any
 
 from ...theory.derivation import Derivation, Proof, Setting, Step
@@ -199,19 +200,17 @@ def _without(by: Justification, dropped: str) -> Justification:
     return by
 
 
-def try_claim(claim: Claim, seed: int = 0, every: int = 1) -> Iterator[Trial]:
-    """Every one-token change of a claim and every hypothesis dropped, or every ``every``-th of these, with its fate."""
+def try_claim(claim: Claim, seed: int = 0, every: int = 1, share: int = 0, shares: int = 1) -> Iterator[Trial]:
+    """Every one-token change of a claim and every hypothesis dropped, or every ``every``-th of these, with its fate.
+
+    Of ``shares`` processes that deal these out in turn, this one is number ``share``.
+    """
     court = Court(claim, seed)
     changed = mutants(claim.statement, dict(claim.setting.definitions), tuple(claim.setting.parameters))
-    tried = -seed
-    for mutant in changed:
-        if tried % every == 0:
-            yield court.judge(mutant)
-        tried += 1
-    for index in range(len(court.setting.hypotheses)):
-        if tried % every == 0:
-            yield court.drop(index)
-        tried += 1
+    cases = chain(changed, range(len(court.setting.hypotheses)))
+    chosen = (case for tried, case in enumerate(cases, -seed) if tried % every == 0)
+    for case in islice(chosen, share, None, shares):
+        yield court.judge(case) if isinstance(case, Mutant) else court.drop(case)
 
 
 # ------------------------------------------------------------------------------------------------------- many claims
@@ -258,13 +257,13 @@ class Tally:
         return {"format": checker.FORMAT, "hash": registry.find(self.claim).hash, **kept}
 
 
-def _try(arguments: tuple[str, int, int]) -> Tally:
-    name, seed, every = arguments
+def _try(arguments: tuple[str, int, int, int, int]) -> Tally:
+    name, seed, every, share, shares = arguments
     started = time.perf_counter()
     claim, problem = registry.find(name), ""
     trials = list[Trial]()
     try:
-        trials += try_claim(claim, seed, every)
+        trials += try_claim(claim, seed, every, share, shares)
     except (StepFailed, Refutation, Untranslatable, checker.Rejected) as error:
         if not registry.is_own(claim.paper):
             raise
@@ -279,7 +278,7 @@ def _try(arguments: tuple[str, int, int]) -> Tally:
 def tally(names: Iterable[str], *, seed: int = 0, jobs: int = 1, every: int = 1) -> Iterator[Tally]:
     """Put claims that have a derivation on trial, each yielded as it is finished.
 
-    With ``jobs`` > 1 they are spread over processes.
+    With ``jobs`` > 1 they are spread over processes; of few claims several share the mutants of each.
 
     Examples:
         >>> [found] = tally(["han2022/closed-form"], every=5)
@@ -287,4 +286,19 @@ def tally(names: Iterable[str], *, seed: int = 0, jobs: int = 1, every: int = 1)
         (0, 0)
     """
     tried = [name for name in names if registry.find(name).derive is not None]
-    yield from spread(_try, [(name, seed, every) for name in tried], jobs)
+    shares = max(1, jobs // max(1, len(tried)))
+    tasks = [(name, seed, every, share, shares) for name in tried for share in range(shares)]
+    found: dict[str, list[Tally]] = {}
+    for part in spread(_try, tasks, jobs, "claims" if shares == 1 else "shares of claims"):
+        parts = found.setdefault(part.claim, [])
+        parts.append(part)
+        if len(parts) == shares:  # one that a process has lost leaves its claim undecided
+            yield _together(found.pop(part.claim))
+
+
+def _together(parts: Sequence[Tally]) -> Tally:
+    """The shares of one claim, dealt out in turn, as one process would have found them."""
+    turns = zip_longest(*(part.trials for part in parts))
+    trials = tuple(trial for turn in turns for trial in turn if trial is not None)
+    problem = next((part.problem for part in parts if part.problem), "")
+    return replace(parts[0], trials=trials, seconds=sum(part.seconds for part in parts), problem=problem)

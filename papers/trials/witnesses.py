@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations, product
+from itertools import combinations, islice, product
 from typing import Any
 
 from ...theory.derivation import Setting
@@ -21,7 +21,8 @@ from .outside import MOVES, equations, movable, steps
 
 # Exact examples in which a mutant is evaluated; of scalars, which are cheap and differ less from their mutants, more.
 DRAWS, SCALAR_DRAWS = 12, 60
-POINTS = 100  # at which an inequality in scalars is evaluated
+POINTS = 100  # at which an inequality in scalars is evaluated: near the ends of each box, and as many elsewhere
+BASES = 40  # examples that give what hypotheses mention in it
 FAR = [Fraction(x) for x in ("1/10000", "1/100", "1/2", "1", "2", "5", "30", "1000")]
 FACTORS = [Fraction(x) for x in ("999/1000", "1001/1000", "1/2", "2", "1/50", "50")]  # by which scalars are changed
 STEPS = (1, -1, 2, 5)  # by which integers are
@@ -45,10 +46,10 @@ class Witnesses:
                 if (found := examples().refuting(part)) is not None:
                     sizes = {s.name: found[1].parameters[s.name] for s in self.setting.parameters}
                     return f"{found[0]} where {shown(sizes)}"
-        for seek in (self.fails_nearby, self.fails_somewhere):
-            if (where := next(filter(None, map(seek, parts)), None)) is not None:
-                return where
-        return None
+            for part in parts:
+                if (where := self.fails_somewhere(part, examples())) is not None:
+                    return where
+        return next(filter(None, map(self.fails_nearby, parts)), None)
 
     def confirmed(self, witness: Mapping[str, Any], parts: Sequence[checker.Statement]) -> bool:
         """Whether a prover's counterexample is one."""
@@ -87,16 +88,13 @@ class Witnesses:
         if part.kind not in ("positive", "nonnegative", "zero") or names & algebra.letters.keys():
             return None
         names = sorted(names & algebra.parameters.keys())
-        symbols = {symbol.name: symbol for symbol in self.setting.parameters}
         for number, (values, base) in enumerate(self.examples.drawn[:DRAWS]):
             here = {name: base.parameters[name] for name in algebra.parameters if name in base.parameters}
             for changed in self.changes(names, here, 2 if number < PAIRED else 1):
                 quick = complete_model(self.translation, values, Example({**here, **changed}, base.letters))
                 if quick is None or not fails_in(part, self.translation, quick):
                     continue
-                moved = {**values, **{symbols[name]: value for name, value in changed.items()}}
-                model = complete_model(self.translation, moved)
-                if model is not None and fails_in(part, self.translation, model, self.hypotheses):
+                if (model := self.fails_at(part, values, changed)) is not None:
                     return f"false where {shown({name: model.parameters[name] for name in names})}"
         return None
 
@@ -112,27 +110,55 @@ class Witnesses:
                 for found in product(*(single[name] for name in chosen)):
                     yield dict(zip(chosen, found, strict=True))
 
-    def fails_somewhere(self, part: checker.Statement) -> str | None:
-        """Where an inequality fails: at small and large values of the parameters of which no hypothesis speaks.
+    def fails_somewhere(self, part: checker.Statement, examples: Examples) -> str | None:
+        """Where an inequality fails: near the ends of its boxes, and at small and large values.
 
-        Not even by the size of a matrix: the others have the values that they have in an example.
+        What hypotheses mention has the values that it has in one of the examples, which is judged again as a whole.
         """
         algebra = self.translation.algebra
         if part.inequality is None or not self.examples.drawn:
             return None
-        names = sorted(checker.names_in(part.inequality.tree) & algebra.parameters.keys())
-        free = [name for name in names if name not in self.bound]
+        sides = {name for sides in part.inequality.boxes for name, _, _ in sides}
+        names = (checker.names_in(part.inequality.tree) | sides) & algebra.parameters.keys()
+        bound = sorted(names & self.bound)
         rng = random.Random(self.seed)
-        for _ in range(POINTS if free else 0):
-            point = dict(rng.choice(self.examples.drawn)[1].parameters)
-            for name in free:
-                bounds = algebra.parameters[name]
+        seen: set[tuple[Fraction, ...]] = set()
+        for values, base in examples.drawn:
+            fixed = {name: base.parameters[name] for name in bound}
+            if tuple(fixed.values()) in seen:
+                continue
+            boxes = [each for each in checker.domain(algebra, part.inequality) if _meets(each, fixed)]
+            if not boxes:
+                continue
+            seen.add(tuple(fixed.values()))
+            for point in self.points(boxes, sorted(names - fixed.keys()), rng):
+                there = {**base.parameters, **point}
+                if box.fails_in(part.inequality, algebra, there) and self.fails_at(part, values, point):
+                    return f"false where {shown({name: there[name] for name in sorted(names)})}"
+            if len(seen) == BASES:
+                break
+        return None
+
+    def points(self, boxes: Sequence[checker.Box], names: Sequence[str], rng: random.Random) -> Iterator[box.Point]:
+        """Values of parameters: near the ends of boxes, then at random small and large ones in their ranges."""
+        for each in boxes:
+            yield from islice(box.samples(each, names), POINTS)
+        for _ in range(POINTS if names else 0):
+            point: dict[str, Fraction] = {}
+            for name in names:
+                bounds = self.translation.algebra.parameters[name]
                 far = rng.choice(FAR)
                 value = Fraction(-(-far // 1)) if bounds.integer else far
                 point[name] = (bounds.low or Fraction(0)) + value - (1 if bounds.integer else 0)
-            if box.fails_in(part.inequality, algebra, point):
-                return f"false where {shown({name: point[name] for name in names})}"
-        return None
+            yield point
+
+    def fails_at(self, part: checker.Statement, values: Values, changed: Mapping[str, Fraction]) -> Example | None:
+        """The example with other values of some parameters, if the statement fails in it and the hypotheses hold."""
+        symbols = {symbol.name: symbol for symbol in self.setting.parameters}
+        model = complete_model(
+            self.translation, {**values, **{symbols[name]: value for name, value in changed.items()}}
+        )
+        return model if model is not None and fails_in(part, self.translation, model, self.hypotheses) else None
 
     @cached_property
     def bound(self) -> set[str]:
@@ -167,6 +193,11 @@ class Witnesses:
                 if there is not None:
                     here = there
                     yield here
+
+
+def _meets(box: checker.Box, point: Mapping[str, Fraction]) -> bool:
+    """Whether a box has points with these values of some parameters."""
+    return all(box[name].covers(checker.Edge(value, value)) for name, value in point.items())
 
 
 def shown(parameters: Mapping[str, Any]) -> str:

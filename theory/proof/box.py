@@ -394,7 +394,7 @@ class Search:
         self.forms: list[Form] = []
         self.usable: dict[int, tuple[Tree, Collection[Tree]]] = {}
         self.parts, self.most = 0, self.limits.parts
-        self.started = time.perf_counter()
+        self.started = time.process_time()
 
     def run(self) -> Outcome:
         trees: list[Any] = []
@@ -410,7 +410,7 @@ class Search:
             witness, value = found.point, found.value
         except (Stuck, Rejected) as error:
             stuck = str(error)
-        seconds = time.perf_counter() - self.started
+        seconds = time.process_time() - self.started
         used = sorted({number for tree in trees for number in forms_in(tree)})
         trees = [renumbered(tree, used) for tree in trees]
         return Outcome(tuple(self.forms[i] for i in used), tuple(trees), witness, value, stuck, self.parts, seconds)
@@ -468,7 +468,7 @@ class Search:
         for point in islice(samples(box, self.names), 40):
             self.test(point)
         best = max(lows, key=lambda number: (lows[number] is not None, lows[number] or ZERO))
-        seconds = time.perf_counter() - self.started
+        seconds = time.process_time() - self.started
         cuts = [(name, at) for name in self.names if (at := middle(box[name])) is not None]
         if depth >= self.limits.depth or self.parts >= self.most or seconds > self.limits.seconds or not cuts:
             raise Stuck(f"undecided after {self.parts} parts, on {render_box(box)}")

@@ -81,15 +81,27 @@ class Examples:
 
     @classmethod
     def of(cls, translation: Translation, hypotheses: Sequence[Statement], values: Iterable[Values]) -> Examples:
-        """Those of the given values in which the hypotheses hold."""
+        """Those of the given values in which the hypotheses hold.
+
+        They are judged once for all values that differ in nothing that they mention.
+        """
         found: list[tuple[Values, Example]] = []
+        polynomial = all(_polynomial(hypothesis) for hypothesis in hypotheses)
+        mentioned = _mentioned(translation.algebra, *hypotheses)
+        known: dict[Any, tuple[bool, Values]] = {}  # with the values, whose matrices are known by their identity
         for each in values:
             model = complete_model(translation, each)
+            if model is None:
+                continue
+            key = _restricted(each, mentioned)
             try:
-                if model is not None and is_example(translation, hypotheses, model):
-                    found.append((each, model))
+                model.check_shapes(translation.algebra)  # ranges too, of symbols that no hypothesis mentions
+                if key not in known or not polynomial:
+                    known[key] = is_example(translation, hypotheses, model), each
             except Rejected:
                 continue
+            if known[key][0]:
+                found.append((each, model))
         return cls(translation, hypotheses, tuple(found))
 
     def refuting(self, statement: Statement) -> tuple[str, Model] | None:
@@ -112,17 +124,35 @@ class Examples:
             mentioned = names_in([calculus.tree, *(rule for _, rule in calculus.generators)])
             mentioned -= {calculus.variable} if statement.kind == "tends" else set()
         else:
-            mentioned = {unit(name) for name in algebra.names(*statement.polynomials())}
-            mentioned |= {*statement.over, *statement.other_over}
-            mentioned |= {name for name, each in algebra.parameters.items() if each.integer}
+            mentioned = _mentioned(algebra, statement)
         seen: set[Any] = set()
         for values, base in self.drawn:
-            named = ((getattr(symbol, "name", symbol), value) for symbol, value in values.items())
-            # matrices are drawn once: those of examples near another are the same object
-            key = frozenset((n, id(x) if isinstance(x, list) else x) for n, x in named if n in mentioned)
+            key = _restricted(values, mentioned)
             if key not in seen:
                 seen.add(key)
                 yield values, base
+
+
+def _polynomial(statement: Statement) -> bool:
+    """Whether all that a statement says is in its polynomials."""
+    others = (statement.calculus, statement.inequality, statement.motion)
+    return others == (None, None, None) and all(map(_polynomial, statement.parts))
+
+
+def _mentioned(algebra: Algebra, *statements: Statement) -> set[str]:
+    """The symbols in the polynomials of statements, and all sizes."""
+    found = {name for name, each in algebra.parameters.items() if each.integer}
+    for statement in statements:
+        found |= {unit(name) for name in algebra.names(*statement.polynomials())}
+        found |= {*statement.over, *statement.other_over}
+        found |= _mentioned(algebra, *statement.parts)
+    return found
+
+
+def _restricted(values: Values, names: set[str]) -> Any:
+    """The values of some symbols; matrices are drawn once: those of examples near another are the same object."""
+    named = ((getattr(symbol, "name", symbol), value) for symbol, value in values.items())
+    return frozenset((n, id(x) if isinstance(x, list) else x) for n, x in named if n in names)
 
 
 def true_in(statement: Statement, algebra: Algebra, model: Model) -> bool:
