@@ -12,6 +12,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
@@ -54,23 +55,23 @@ class SignalToNoise:
         """V (C x C-1), orthonormal columns."""
         return sp.MatrixSymbol("V", C, C - 1)
 
-    @property
+    @cached_property
     def resolvent(self) -> MatrixExpr:
         """(C I + diag(w)^2)^{-1}."""
         return (C * sp.Identity(C - 1) + DiagMatrix(self.values) ** 2).inv()
 
-    @property
+    @cached_property
     def loss(self) -> sp.Expr:
         """1/2 sum_j 1/(C + w_j^2)."""
         j = sp.Symbol("j", integer=True)
         return sp.Sum(1 / (C + self.values[j, 0] ** 2), (j, 0, C - 2)) / 2
 
-    @property
+    @cached_property
     def optimal_weights(self) -> MatrixExpr:
         """W_LS = V diag(w) (C I + diag(w)^2)^{-1} U^T Sigma_W^{-1/2}."""
         return self.right * DiagMatrix(self.values) * self.resolvent * self.left.T * self.root
 
-    @property
+    @cached_property
     def optimal_bias(self) -> MatrixExpr:
         """b_LS = 1/C - W_LS mu."""
         return ones(C) / C - self.optimal_weights * self.data.global_mean

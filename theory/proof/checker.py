@@ -94,10 +94,10 @@ def monomial(factors: Iterable[tuple[str, int]]) -> Monomial:
     """The product of powers, as sorted pairs without zero exponents."""
     powers: dict[str, int] = {}
     for name, exponent in factors:
-        powers[name] = powers.get(name, 0) + exponent
-        if abs(powers[name]) > MAX_EXPONENT:
+        total = powers[name] = powers.get(name, 0) + exponent
+        if not -MAX_EXPONENT <= total <= MAX_EXPONENT:
             raise Malformed(f"exponent of {name} beyond {MAX_EXPONENT}")
-    return tuple(sorted((name, exponent) for name, exponent in powers.items() if exponent))
+    return tuple(sorted([item for item in powers.items() if item[1]]))
 
 
 Commutative = dict[Monomial, Fraction]  # a Laurent polynomial in parameters
