@@ -83,10 +83,11 @@ class SignalToNoise:
         decomposition = left * DiagMatrix(self.values) * right.T
         return (
             *self.data.hypotheses,
+            Hypothesis("spread within classes", PositiveDefinite(self.data.within_covariance), "Sigma_W is invertible"),
             Hypothesis(
                 "whitening",
                 Equal(root * self.data.within_covariance * root, sp.Identity(p)),
-                "Sigma_W is invertible and T = Sigma_W^{-1/2}",
+                "T = Sigma_W^{-1/2}",
                 lemma="positive definite square root",
             ),
             Hypothesis(
@@ -203,6 +204,12 @@ def loss_of_singular_values(snr: SignalToNoise, where: Setting) -> Derivation:
         "The least-squares loss as a function of the SNR singular values",
         where,
         (
+            Step(
+                "rank",
+                Equal(root * data.centred_means * ones(C), sp.ZeroMatrix(p, 1)),
+                "The centred class means add up to zero: the SNR matrix has rank at most C - 1.",
+                Star(("one-hot columns",)),
+            ),
             *resolvent_steps(snr),
             Step("within", Equal(within, data.within_covariance), "Write Sigma_W as one symbol.", Let()),
             Step("means", Equal(means, data.centred_means), "Write the centred class means as one symbol.", Let()),
