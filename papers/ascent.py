@@ -65,7 +65,7 @@ def climbed(
 ) -> Iterator[tuple[float, dict[Any, Any]]]:
     """A batch of ascents at the sizes of an example: where the violation is high, and its height.
 
-    The height is the largest of the batch among those where the hypotheses hold; minus infinity, where they hold nowhere.
+    The height is the largest of the batch where the hypotheses hold; minus infinity if they hold nowhere.
     """
     import torch
 

@@ -2789,7 +2789,9 @@ def square_roots(given: Given) -> Iterator[Instance]:
             continue
         if any(word is None or len(word) < 3 for _, _, word in terms):  # T T = I is about no matrix
             continue
-        inner = {(mono, traces, (word or ())[1:-1]): -value / unit for (mono, traces, word), value in terms.items()}
+        inner: dict[Key, Fraction] = {
+            (m, s, (word or ())[1:-1]): -value / unit for (m, s, word), value in terms.items()
+        }
         matrix = Polynomial(statement.target.shape, inner)
         needs = None if T in given.names(matrix) else given.known(Statement("pd", matrix))
         if needs is not None:
