@@ -14,22 +14,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .auditing import audit
-    from .citation import cite
     from .claim import Claim, Paper
     from .display import show
-    from .documents import document
     from .draft import Draft
     from .evidence import Evidence, Verdict
     from .experiments import simulate
     from .measuring import measure
     from .prediction import predict
-    from .refutation import refute
+    from .reading.auditing import audit
     from .registry import claims, find, papers
-    from .site import report
     from .step_checking import check_steps
-    from .sweeping import results, sweep
+    from .sweeps.sweeping import results, sweep
+    from .trials.refutation import refute
     from .verification import Standing, recheck, standing, verify
+    from .writing.citation import cite
+    from .writing.documents import document
+    from .writing.site import report
 
 _HOME = {
     "Claim": "claim",
@@ -38,23 +38,23 @@ _HOME = {
     "Evidence": "evidence",
     "Standing": "verification",
     "Verdict": "evidence",
-    "audit": "auditing",
+    "audit": "reading.auditing",
     "check_steps": "step_checking",
-    "cite": "citation",
+    "cite": "writing.citation",
     "claims": "registry",
-    "document": "documents",
+    "document": "writing.documents",
     "find": "registry",
     "measure": "measuring",
     "papers": "registry",
     "predict": "prediction",
     "recheck": "verification",
-    "refute": "refutation",
-    "report": "site",
-    "results": "sweeping",
+    "refute": "trials.refutation",
+    "report": "writing.site",
+    "results": "sweeps.sweeping",
     "show": "display",
     "simulate": "experiments",
     "standing": "verification",
-    "sweep": "sweeping",
+    "sweep": "sweeps.sweeping",
     "verify": "verification",
 }
 

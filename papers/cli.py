@@ -171,10 +171,10 @@ def derive(
     as_json: JsonFlag = False,
 ) -> None:
     """Write the derivation of a claim, or what was found of a paper, as a document."""
-    from .documents import document, document_pdf
-    from .notation import load
     from .prediction import settings
-    from .summary import summary, summary_pdf
+    from .writing.documents import document, document_pdf
+    from .writing.notation import load
+    from .writing.summary import summary, summary_pdf
 
     if (claim is None) == (paper is None):
         raise InputError("expected the ID of a claim, or --paper KEY, and not both")
@@ -221,8 +221,9 @@ def cite(
     as_json: JsonFlag = False,
 ) -> None:
     """Cite claims: equations with labels, references, and what the evidence is."""
-    from . import bibliography, citation, registry
-    from .notation import load
+    from . import registry
+    from .writing import bibliography, citation
+    from .writing.notation import load
 
     names = list(registry.asked()) if every else list(ids or ())
     if not names:
@@ -254,8 +255,8 @@ def audit(
     as_json: JsonFlag = False,
 ) -> None:
     """Compare the equations of a manuscript that are tied to claims with the claims."""
-    from .auditing import audit as audited
-    from .notation import load
+    from .reading.auditing import audit as audited
+    from .writing.notation import load
 
     if form not in ("text", "json", "github"):
         raise InputError(f"unknown format {form!r}; expected one of text, json, github")
@@ -306,7 +307,7 @@ def report(
     as_json: JsonFlag = False,
 ) -> None:
     """Write claims, derivations, evidence and citations as static pages, to be read offline."""
-    from . import site
+    from .writing import site
 
     names = list(dict.fromkeys(simulate or ()))
     with _progress(len(site.chosen(paper or ())) + len(names), "report") as advance:
@@ -429,7 +430,7 @@ def sweep(
     cluster.scale(jobs=100); print(cluster.scheduler_address)
     and, while that runs, tightframe sweep FILE.toml --scheduler ADDRESS
     """
-    from . import sweeping
+    from .sweeps import sweeping
 
     if query is not None or plot is not None:
         table, drawn = sweeping.asked(file, query, plot, where, out, device, key)
@@ -452,7 +453,7 @@ def sweep(
 
 
 def _print_sweep(table: Any, drawn: Sequence[Path], as_json: bool) -> None:
-    from .sweeping import rows_json
+    from .sweeps.sweeping import rows_json
 
     rows = None if table is None else rows_json(table)
     if as_json:
@@ -652,8 +653,8 @@ def _recorded_mutants(names: Sequence[str], as_json: bool) -> int:
 
 def _mutants(names: Sequence[str], seed: int, jobs: int, as_json: bool, folder: Path | None) -> int:
     from . import registry
-    from .mutants import OPEN_SHARE, Tally, tally
     from .store import trial_path
+    from .trials.mutants import OPEN_SHARE, Tally, tally
     from .verification import WorkerEnded
 
     tried = [name for name in names if registry.find(name).derive is not None]
@@ -758,7 +759,7 @@ def refute(
     as_json: JsonFlag = False,
 ) -> None:
     """Search for a counterexample to a claim, and report the smallest in exact numbers."""
-    from . import refutation
+    from .trials import refutation
 
     found = refutation.replay(claim, at) if at is not None else refutation.refute(claim, seconds=seconds, seed=seed)
     if out is not None and found.witness is not None:

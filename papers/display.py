@@ -181,7 +181,7 @@ def mutant_table(trials: Sequence[Mapping[str, Any]]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from .mutants import Fate
+    from .trials.mutants import Fate
 
     grid = Table(box=None, pad_edge=False, header_style="bold")
     grid.add_column("claim", overflow="fold")

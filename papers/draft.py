@@ -38,7 +38,6 @@ from .closed_form import closed_form
 from .domain import Domain, Parameter
 from .evidence import Comparison, Kind, Verdict
 from .prediction import Prediction
-from .sampling import Sampler, Shape
 from .stating import (
     DEFAULT_RULES,
     KINDS,
@@ -54,6 +53,7 @@ from .stating import (
     step,
     valid_key,
 )
+from .trials.sampling import Sampler, Shape
 from .well_posed import existence, grams, inverted
 
 I = sp.Identity

@@ -51,8 +51,8 @@ def claims(*keys: str) -> str:
 
 
 def _paper(paper: Any) -> Iterator[str]:
-    from .citation import Citation, markdown
     from .verification import standing
+    from .writing.citation import Citation, markdown
 
     yield f"## {paper.key}"
     for claim in paper.claims:
@@ -97,7 +97,9 @@ def modules(package: str) -> str:
     from importlib import import_module
 
     if package == "papers":
-        names = sorted({*import_module("tightframe.papers")._HOME.values(), "draft", "notation", "pytest_plugin"})
+        names = sorted(
+            {*import_module("tightframe.papers")._HOME.values(), "draft", "pytest_plugin", "writing.notation"}
+        )
     else:
         names = list(import_module(f"tightframe.{package}").__all__)
     if package == "theory":
@@ -120,7 +122,7 @@ def set_formulas(app: Any) -> None:
     def visit(translator: Any, node: Any) -> None:
         from docutils.nodes import SkipNode
 
-        from .conversion import mathml
+        from .writing.conversion import mathml
 
         translator.body.append(mathml(node.astext(), display=node.tagname == "math_block"))
         raise SkipNode

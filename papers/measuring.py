@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .conversion import required
 from .drawing import ASYMPTOTE, CIRCLE, COLOURS, STYLE, frame, key
 from .experiments import save_figure
 from .store import write_atomically
+from .writing.conversion import required
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -226,7 +226,7 @@ def _recheck(claim: Claim) -> None:
 
 
 def _mutants(claim: Claim, every: int) -> None:
-    from .mutants import Fate, tally
+    from .trials.mutants import Fate, tally
 
     (found,) = tally([claim.id], every=every)
     if found.problem:

@@ -28,9 +28,9 @@ def batches(count: int) -> Iterator[tuple[int, ...]]:
 
 def main(root: Path, count: int, dask: bool) -> int:
     from sweep_toy import task  # importable by workers, which __main__ is not
-    from tightframe.papers.sweep_driver import drive
-    from tightframe.papers.sweep_folder import Folder
-    from tightframe.papers.workers import Cluster, Processes
+    from tightframe.papers.sweeps.driver import drive
+    from tightframe.papers.sweeps.folder import Folder
+    from tightframe.papers.sweeps.workers import Cluster, Processes
 
     folder = Folder(root, KEY)
     workers = Cluster(task, count=2) if dask else Processes(2, task)

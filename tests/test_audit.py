@@ -16,13 +16,15 @@ from audit_corpus import CORPUS, SAME
 from sympy.matrices.expressions.diagonal import DiagMatrix
 from sympy.matrices.expressions.matexpr import MatrixElement
 from sympy.matrices.expressions.special import OneMatrix
-from tightframe.papers import citation, cli, latex_reader, manuscript, notation, registry
-from tightframe.papers.auditing import TOO_LOW, Audit, audit
-from tightframe.papers.equality import Comparison
-from tightframe.papers.latex_tokens import Unreadable, canonical, raw
-from tightframe.papers.normal_forms import Incomparable
-from tightframe.papers.symbol_table import Subject, subject, table
+from tightframe.papers import cli, registry
+from tightframe.papers.reading import latex_reader, manuscript
+from tightframe.papers.reading.auditing import TOO_LOW, Audit, audit
+from tightframe.papers.reading.equality import Comparison
+from tightframe.papers.reading.latex_tokens import Unreadable, canonical, raw
+from tightframe.papers.reading.normal_forms import Incomparable
+from tightframe.papers.reading.symbol_table import Subject, subject, table
 from tightframe.papers.verification import standing
+from tightframe.papers.writing import citation, notation
 from tightframe.theory.proof import statement as st
 
 pytest.importorskip("lark")
@@ -459,7 +461,7 @@ def test_output_and_exit_codes(
 
 def test_a_message_cannot_break_out_of_its_annotation() -> None:
     place = manuscript.Place("a,b:c.tex", 1, 1)
-    from tightframe.papers.auditing import Audited, Finding
+    from tightframe.papers.reading.auditing import Audited, Finding
 
     each = Audited("x/y", place, "label", Finding.DIFFERS, "50%\n::error::no")
     text = Audit("a.tex", (each,), ()).github()

@@ -12,10 +12,11 @@ import bibtexparser
 import golden
 import pytest
 import typst
-from tightframe.papers import bibliography, citation, cli, registry
+from tightframe.papers import cli, registry
 from tightframe.papers.claim import Claim
-from tightframe.papers.notation import load
 from tightframe.papers.verification import standing
+from tightframe.papers.writing import bibliography, citation
+from tightframe.papers.writing.notation import load
 from typesetting import compiled, needs_pdflatex, too_long
 
 IDS = list(registry.claims())

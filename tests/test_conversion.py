@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import typst
 from mathml import elements, skeleton
-from tightframe.papers import cli, conversion, formats, notation, registry
+from tightframe.papers import cli, registry
+from tightframe.papers.writing import conversion, formats, notation
 
 
 def formulas() -> list[str]:

@@ -19,11 +19,12 @@ import golden
 import pytest
 import sympy as sp
 import typst
-from tightframe.papers import cli, conversion, documents, formats, layout, prose, registry, terminal
+from tightframe.papers import cli, prose, registry, terminal
 from tightframe.papers.claim import Claim
-from tightframe.papers.notation import abbreviated, load
 from tightframe.papers.store import shipped_certificate
 from tightframe.papers.verification import standing
+from tightframe.papers.writing import conversion, documents, formats, layout
+from tightframe.papers.writing.notation import abbreviated, load
 from tightframe.theory.abbreviations import Folding, needed
 from tightframe.theory.derivation import Derivation, Step
 from tightframe.theory.printing import latex

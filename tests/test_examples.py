@@ -10,8 +10,9 @@ from typing import Any
 
 import golden
 import pytest
-from tightframe.papers import audit, citation, cli, registry
-from tightframe.papers.notation import load
+from tightframe.papers import audit, cli, registry
+from tightframe.papers.writing import citation
+from tightframe.papers.writing.notation import load
 from typesetting import built, needs_pdflatex, too_long
 
 FOLDER = Path(cli.__file__).parent / "examples"

@@ -7,10 +7,11 @@ from fractions import Fraction
 
 import pytest
 import sympy as sp
-from tightframe.papers import mutants, registry
-from tightframe.papers.mutants import Court, Fate
+from tightframe.papers import registry
 from tightframe.papers.store import shipped_trial
-from tightframe.papers.witnesses import Witnesses
+from tightframe.papers.trials import mutants
+from tightframe.papers.trials.mutants import Court, Fate
+from tightframe.papers.trials.witnesses import Witnesses
 from tightframe.theory import growth, one_layer_collapse
 from tightframe.theory.balance import K
 from tightframe.theory.derivation import Setting

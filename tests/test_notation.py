@@ -9,12 +9,19 @@ from typing import Any
 
 import pytest
 import sympy as sp
-from tightframe.papers import citation, cli, formats, notation, registry
+from tightframe.papers import cli, registry
 from tightframe.papers.claim import Claim
-from tightframe.papers.notation import Notation, NotationError, load, parsed, written
 from tightframe.papers.registry import UnknownName
-from tightframe.papers.substitution import NotReplaceable, defined, substituted
 from tightframe.papers.verification import standing
+from tightframe.papers.writing import citation, formats, notation
+from tightframe.papers.writing.notation import (
+    Notation,
+    NotationError,
+    load,
+    parsed,
+    written,
+)
+from tightframe.papers.writing.substitution import NotReplaceable, defined, substituted
 from tightframe.theory.printing import latex
 from tightframe.theory.proof.statement import Between, Exceeds, Vanishing
 from typesetting import compiled, needs_pdflatex, too_long

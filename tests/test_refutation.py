@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import sympy as sp
-from tightframe.papers import claims_files, cli, refutation
+from tightframe.papers import claims_files, cli
 from tightframe.papers.claim import Claim
 from tightframe.papers.draft import (
     Draft,
@@ -26,8 +26,9 @@ from tightframe.papers.draft import (
     norm_squared,
     trace,
 )
-from tightframe.papers.refutation import Trial, refute
-from tightframe.papers.residues import vanishes
+from tightframe.papers.trials import refutation
+from tightframe.papers.trials.refutation import Trial, refute
+from tightframe.papers.trials.residues import vanishes
 
 paper = Draft("conjectures", "Conjectures")
 n = paper.integer("n")

@@ -371,7 +371,7 @@ def test_ctrl_c_in_another_verb_is_one_line(
     def interrupted(*arguments: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tightframe.papers.documents.document", interrupted)
+    monkeypatch.setattr("tightframe.papers.writing.documents.document", interrupted)
     code, out, err = run("derive", CLAIM, "--out", "never.md", capsys=capsys)
     assert (code, out, err) == (3, "", "tightframe: interrupted\n")
 

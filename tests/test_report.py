@@ -24,11 +24,18 @@ from browser import browser, needs_chromium
 from filelock import FileLock
 from html5lib.html5parser import ParseError
 from tightframe import papers
-from tightframe.papers import cli, documents, experiments, figures, folders, graph, registry, site
+from tightframe.papers import cli, experiments, registry
 from tightframe.papers.evidence import Verdict
 from tightframe.papers.experiments import Experiment
-from tightframe.papers.graph import Arrow
-from tightframe.papers.site import Site, Told, tell
+from tightframe.papers.writing import (
+    documents,
+    figures,
+    folders,
+    graph,
+    site,
+)
+from tightframe.papers.writing.graph import Arrow
+from tightframe.papers.writing.site import Site, Told, tell
 
 REFUTED = "garrod2025/solution-dimension"
 # With their derivations; of other claims these tests leave them out, as building all of them takes long.
@@ -40,7 +47,7 @@ def build(folder: Path) -> None:
     complete = documents.sections
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "tightframe.papers.documents.sections",
+            "tightframe.papers.writing.documents.sections",
             lambda claim, where: complete(claim if claim.id in WHOLE else replace(claim, derive=None), where),
         )
         site.report(folder)

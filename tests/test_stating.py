@@ -26,8 +26,8 @@ from tightframe.papers.draft import (
     step,
     trace,
 )
-from tightframe.papers.sampling import NoExample, Sampler
 from tightframe.papers.step_checking import check_steps
+from tightframe.papers.trials.sampling import NoExample, Sampler
 from tightframe.theory.derivation import Failure, Proof
 from tightframe.theory.proof import checker
 from tightframe.theory.proof.certificate import complete_model

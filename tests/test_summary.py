@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from tightframe.papers import registry, summary
+from tightframe.papers import registry
 from tightframe.papers.claim import Claim
 from tightframe.papers.evidence import Verdict
 from tightframe.papers.experiments import EXPERIMENTS
 from tightframe.papers.store import Store
 from tightframe.papers.verification import Standing, standing
+from tightframe.papers.writing import summary
 from typer.testing import CliRunner
 
 PAPERS = [key for key in registry.papers() if key != "tightframe"]

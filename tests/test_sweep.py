@@ -16,9 +16,12 @@ pytest.importorskip("duckdb")
 
 from tightframe.numerics import simulations
 from tightframe.numerics.sweep import Axis, Design, batch_size, batches, windows
-from tightframe.papers import cli, experiments, sweep_figure, sweep_spec, sweeping
-from tightframe.papers.sweep_driver import Driven, drive
-from tightframe.papers.workers import Outcome, cluster
+from tightframe.papers import cli, experiments
+from tightframe.papers.sweeps import figure as sweep_figure
+from tightframe.papers.sweeps import spec as sweep_spec
+from tightframe.papers.sweeps import sweeping
+from tightframe.papers.sweeps.driver import Driven, drive
+from tightframe.papers.sweeps.workers import Outcome, cluster
 
 SMALL = """
 experiment = "minority-collapse"
@@ -166,7 +169,7 @@ def test_a_scheduler_that_is_not_there_is_one_line_and_nothing_is_written(
     write: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr("tightframe.papers.workers.CONNECT", 0.2)
+    monkeypatch.setattr("tightframe.papers.sweeps.workers.CONNECT", 0.2)
     file = write(SMALL)
     assert cli.main(["sweep", str(file), "--scheduler", "tcp://127.0.0.1:9"]) == 2
     assert "cannot reach a Dask scheduler at tcp://127.0.0.1:9" in capsys.readouterr().err.splitlines()[-1]

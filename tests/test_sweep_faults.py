@@ -22,9 +22,9 @@ pytest.importorskip("filelock")
 pytest.importorskip("duckdb")
 
 import sweep_toy
-from tightframe.papers.sweep_driver import drive
-from tightframe.papers.sweep_folder import Busy, Folder, Unwritable, query
-from tightframe.papers.workers import Outcome
+from tightframe.papers.sweeps.driver import drive
+from tightframe.papers.sweeps.folder import Busy, Folder, Unwritable, query
+from tightframe.papers.sweeps.workers import Outcome
 
 TOY = Path(sweep_toy.__file__)
 LINUX = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="no /proc, by which children are found")

@@ -97,7 +97,7 @@ def _(claim, mo, papers):
 @app.cell
 def _(claim, mo, papers):
     # The same in the letters of another paper.
-    from tightframe.papers import notation
+    from tightframe.papers.writing import notation
 
     elsewhere = papers.cite([claim.id], notation=notation.load("dang2023"))
     mo.md(f"```latex\n{elsewhere}```")

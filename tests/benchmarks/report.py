@@ -14,9 +14,10 @@ from typing import Any
 
 from run import Comparison, Contender, duration
 from sympy.printing.mathml import mathml
-from tightframe.papers import formats, registry, site
-from tightframe.papers.folders import replace_folder
-from tightframe.papers.layout import broken
+from tightframe.papers import registry
+from tightframe.papers.writing import formats, site
+from tightframe.papers.writing.folders import replace_folder
+from tightframe.papers.writing.layout import broken
 from tightframe.theory.proof.statement import Statement
 
 ROWS = (10,)  # of the comparisons
