@@ -117,6 +117,8 @@ def list_claims(
                 "title": known[result.claim].title,
                 "verdict": str(result.verdict),
                 "conditional_on": list(result.conditional_on),
+                "unchecked": list(result.unchecked),
+                "assumptions": list(result.assumptions),
                 "recorded": str(result.recorded),
             }
             for result in found
@@ -612,6 +614,8 @@ def _result_json(result: Standing) -> dict[str, Any]:
         "id": result.claim,
         "verdict": str(result.verdict),
         "conditional_on": list(result.conditional_on),
+        "unchecked": list(result.unchecked),
+        "assumptions": list(result.assumptions),
         "recorded": str(result.recorded),
         "seconds": result.seconds,
         "evidence": [piece.json() for piece in result.evidence],
@@ -813,6 +817,8 @@ def check(
                 "statement": report.statement,
                 "hypotheses": hypotheses,
                 "conditional_on": report.conditional_on,
+                "unchecked": report.unchecked,
+                "assumptions": report.assumptions,
                 "assumed_nonzero": report.assumed_nonzero,
                 "steps": report.steps,
                 "rules": report.rules,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..theory.proof import checker
 from . import registry, terminal
 from .claim import Claim
 from .evidence import Verdict
@@ -53,6 +54,8 @@ def describe(claim: Claim, where: Standing) -> dict[str, Any]:
         "definitions_latex": list(claim.definitions_latex()),
         "domain": claim.domain.json(),
         "conditional_on": list(where.conditional_on),
+        "unchecked": list(where.unchecked),
+        "assumptions": list(where.assumptions),
         "sharpened": proved,
         "sharpens": claim.sharpens,
         "corrected_by": registry.corrected_by(claim),
@@ -90,7 +93,8 @@ def plain(data: dict[str, Any], unicode: bool = True) -> str:
         return f"{name:<14}{text}"
 
     marks = {True: "used", False: "not used", None: "-"}
-    lemmas = f" (conditional on {', '.join(data['conditional_on'])})" if data["conditional_on"] else ""
+    conditions = checker.conditions(data["conditional_on"], data["assumptions"], data["unchecked"])
+    lemmas = f" (conditional on {conditions})" if conditions else ""
     source = data["paper"] + (f", arXiv:{data['version']}" if data["version"] else "")
     lines = [
         f"{data['id']}  {said(data['title'])}",
@@ -109,6 +113,10 @@ def plain(data: dict[str, Any], unicode: bool = True) -> str:
     lines += [field("", said(condition)) for condition in data["domain"]["conditions"]]
     for i, entry in enumerate(data["hypotheses"]):
         lemma = f", by {entry['lemma']}" if entry["lemma"] else ""
+        if entry["name"] in data["assumptions"]:
+            lemma = f", unchecked assumption, no instance of {entry['lemma']}"
+        elif entry["lemma"] in data["unchecked"]:
+            lemma += ", unchecked"
         lines.append(field("hypotheses" if i == 0 else "", f"[{marks[entry['used']]}{lemma}] {said(entry['says'])}"))
     for i, piece in enumerate(data["evidence"]):
         text = (

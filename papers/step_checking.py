@@ -87,6 +87,8 @@ class StepReports:
 def check_steps(claim: Claim | str, step: str | None = None, seed: int = 0) -> StepReports:
     """Try the provers on the steps of a claim, or on one of them; the others are then taken for granted.
 
+    A step before it that is taken for granted although an exact example refutes it is reported as false.
+
     ``claim`` is an id, ``FILE.py::slug``, or a claim that a draft returned.
 
     Raises:
@@ -112,13 +114,15 @@ def check_steps(claim: Claim | str, step: str | None = None, seed: int = 0) -> S
         report = _report(derivation.steps[-1], found, "unreadable", "", str(error), time.perf_counter())
         return StepReports(found.id, (report,))
     reports: list[StepReport] = []
-    for each in derivation.steps:
+    for number, each in enumerate(derivation.steps):
         if step is None or each.name == step:
             reports.append(_tried(each, found, proving))
         if each.name not in proving.established:
             _grant(each, proving)
             if each.name in proving.established:
                 hypotheses.append({"name": each.name, "statement": statement_json(proving.established[each.name])})
+                if step is not None and number < names.index(step):
+                    reports += _granted_falsely(each, found, proving)
     if all(report.outcome == "follows" for report in reports):
         reports = _rejected(reports, proving, hypotheses)
     complete = step is None and all(report.outcome == "follows" for report in reports)
@@ -164,8 +168,9 @@ def _rejected(reports: list[StepReport], proving: Proving, hypotheses: list[dict
     except checker.Rejected as error:
         why = f"the checker rejects it: {error}"
         blamed = [i for i, report in enumerate(reports) if f"step {report.name!r}" in why]
-        if not blamed and len(hypotheses) > len(proving.hypotheses):
-            return reports  # what was taken for granted is false, and no certificate rests on it
+        granted = len(hypotheses) > len(proving.hypotheses)
+        if not blamed and granted and "the model does not satisfy" not in why:
+            return reports  # what was taken for granted cannot be evaluated, and no certificate rests on it
         at = blamed[0] if blamed else len(reports) - 1
         reports[at] = replace(reports[at], outcome="not shown", rule="", detail=why)
     return reports
@@ -206,6 +211,16 @@ def _grant(step: Step, proving: Proving) -> None:
         proving.use_inverses()
     except (StepFailed, Untranslatable, checker.Rejected):
         return
+
+
+def _granted_falsely(step: Step, claim: Claim, proving: Proving) -> Iterator[StepReport]:
+    """A report of a step that was taken for granted, if it fails in an exact example."""
+    started = time.perf_counter()
+    try:
+        proving.refute(proving.established[step.name])
+    except Refutation as error:
+        detail = f"taken for granted, but {_where(step, error, proving)}"
+        yield _report(step, claim, "false", "", detail, started, error.witness)
 
 
 def _report(

@@ -68,10 +68,24 @@ class Standing:
             lemmas = ()
         return tuple(sorted({*self.report.conditional_on, *lemmas}))
 
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """Those among these lemmas whose instances among the hypotheses nothing has checked."""
+        return self.report.unchecked if self.report is not None else ()
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """Hypotheses that are given under the name of a lemma, but are no instance of it."""
+        return self.report.assumptions if self.report is not None else ()
+
+    @property
+    def conditions(self) -> str:
+        """All that the verdict is conditional on, as one line; empty if nothing."""
+        return checker.conditions(self.conditional_on, self.assumptions, self.unchecked)
+
     def verdict_text(self) -> str:
-        """The verdict with the lemmas it is conditional on."""
-        lemmas = ", ".join(self.conditional_on)
-        return f"{self.verdict} (conditional on {lemmas})" if lemmas else str(self.verdict)
+        """The verdict with what it is conditional on."""
+        return f"{self.verdict} (conditional on {self.conditions})" if self.conditions else str(self.verdict)
 
 
 def accept(claim: Claim, certificate: Mapping[str, Any]) -> checker.Report:

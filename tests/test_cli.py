@@ -15,6 +15,7 @@ from tightframe.papers.store import CERTIFICATES
 
 KEYS = {
     *("id", "hash", "paper", "locator", "title", "kind", "verdict", "statement_latex", "domain", "conditional_on"),
+    *("unchecked", "assumptions"),
     *("sharpened", "corrected_by", "corrects", "depends", "hypotheses", "assumed_nonzero", "recorded", "evidence"),
 }
 

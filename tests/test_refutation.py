@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,19 @@ def test_ascent_finds_a_narrow_valley() -> None:
     found = by(refutation.ascent, valley).best
     assert found is not None
     assert (found[x], found[y]) == (sp.Rational(33, 10), 1)
+
+
+def test_ascent_counts_where_the_hypotheses_hold() -> None:
+    """On the disk x - y + 2 is at least 2 - 2^(1/2); outside of it is as low as one likes."""
+    claim = stated(Nonnegative(x - y + 2), given={"disk": Nonnegative(1 - x**2 - y**2)})
+    trial = Trial(claim)
+    trial.begin(1.0)
+    note = refutation.ascent(trial, random.Random(0))
+    assert note is not None
+    found = re.fullmatch(r"\d+ starts, violation at most (\S+) where the hypotheses hold", note)
+    assert found is not None, note
+    assert -0.7 < float(found[1]) < -0.58
+    assert trial.best is None
 
 
 def test_hypothesis_is_led_by_the_residual() -> None:

@@ -221,6 +221,10 @@ def test_every_step_is_looked_at_with_its_line_and_what_is_left() -> None:
     assert "left minus right is" in slip.detail
     assert found.exit_code == 1
     assert [each.name for each in check_steps(claim, "slip").steps] == ["slip"]
+    granted = check_steps(claim, "named")  # it follows, but the step before it is taken for granted and false
+    assert [(each.name, each.outcome) for each in granted.steps] == [("slip", "false"), ("named", "follows")]
+    assert granted.steps[0].detail.startswith("taken for granted, but false in an exact example")
+    assert granted.exit_code == 1
     with pytest.raises(ValueError, match="has no step 'slp'; its steps: double, slip, named, wrong"):
         check_steps(claim, "slp")
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
@@ -58,17 +59,17 @@ class LeastSquares:
         errors = classifier * data.features - data.one_hot
         return frobenius_squared(errors) / (2 * data.samples) + self.decay * frobenius_squared(classifier) / 2
 
-    @property
+    @cached_property
     def gram(self) -> MatrixExpr:
         """G = Sigma_T + mu mu^T, which is H H^T / n."""
         return self.data.total_covariance + self.data.global_mean * self.data.global_mean.T
 
-    @property
+    @cached_property
     def metric(self) -> MatrixExpr:
         """A = Sigma_T + mu mu^T + lambda I, the matrix of the quadratic form in W."""
         return self.gram + self.decay * sp.Identity(self.dimension)
 
-    @property
+    @cached_property
     def optimal_classifier(self) -> MatrixExpr:
         """W_LS = (Delta / n) M^T A^{-1}; for balanced classes (1/C) M^T A^{-1}."""
         return self.data.sizes * self.data.class_means.T * self.metric.inv() / self.data.samples

@@ -11,7 +11,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import sympy as sp
@@ -54,16 +54,17 @@ class SingularValueFlow:
         """mu (p x 1)."""
         return sp.MatrixSymbol("mu", p, 1)
 
-    @property
+    @cached_property
     def means(self) -> MatrixExpr:
         """U diag(w) V^T."""
         return self.snr.left * DiagMatrix(self.snr.values) * self.snr.right.T
 
-    @property
+    @cached_property
     def features(self) -> MatrixExpr:
         """R + U diag(w) V^T Y + mu 1^T."""
         return self.residuals + self.means * self.snr.data.one_hot + self.mean * ones_row(C * N)
 
+    @cache  # noqa: B019  # flows are few, and their statistics take sympy long
     def data(self, features: Any) -> ClassData:
         return ClassData(features, self.snr.data.one_hot, N * sp.Identity(C), C * N)
 
@@ -73,6 +74,7 @@ class SingularValueFlow:
         fit = sp.Trace(data.centred_means.T * data.total_covariance.inv() * data.centred_means)
         return (C - 1) / (2 * C) - fit / (2 * C**2)
 
+    @cache  # noqa: B019
     def gradient(self, features: Any) -> MatrixExpr:
         """K Mbar Mbar^T K (X - mu 1^T) / (C^3 N) - K Mbar (Y - 1 1^T / C) / (C^2 N), with K = Sigma_T^{-1}."""
         data = self.data(features)
@@ -96,7 +98,7 @@ class SingularValueFlow:
         """b (C x 1), free."""
         return sp.MatrixSymbol("b", C, 1)
 
-    @property
+    @cached_property
     def best_weights(self) -> MatrixExpr:
         """W_LS = Mbar^T Sigma_T^{-1} / C."""
         return self.classifier(self.state)
@@ -106,13 +108,13 @@ class SingularValueFlow:
         data = self.data(features)
         return data.centred_means.T * data.total_covariance.inv() / C
 
-    @property
+    @cached_property
     def objective(self) -> sp.Expr:
         """||W X + b 1^T - Y||_F^2 / (2 C N)."""
         errors = self.weights * self.state + self.bias * ones_row(C * N) - self.snr.data.one_hot
         return frobenius_squared(errors) / (2 * C * N)
 
-    @property
+    @cached_property
     def minimum(self) -> Minimum:
         """L_LS(X) is the minimum of the squared error over W and b."""
         offset = ones(C) / C - self.best_weights * self.data(self.state).global_mean
@@ -129,6 +131,7 @@ class SingularValueFlow:
         normal = product(-1 / (2 * C * N), self.turned(velocity), self.residuals)
         return total(velocity, normal)
 
+    @cache  # noqa: B019
     def turned(self, velocity: MatrixExpr) -> MatrixExpr:
         """G R^T + R G^T."""
         return total(product(velocity, self.residuals.T), product(self.residuals, velocity.T))

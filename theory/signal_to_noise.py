@@ -12,6 +12,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
@@ -54,23 +55,23 @@ class SignalToNoise:
         """V (C x C-1), orthonormal columns."""
         return sp.MatrixSymbol("V", C, C - 1)
 
-    @property
+    @cached_property
     def resolvent(self) -> MatrixExpr:
         """(C I + diag(w)^2)^{-1}."""
         return (C * sp.Identity(C - 1) + DiagMatrix(self.values) ** 2).inv()
 
-    @property
+    @cached_property
     def loss(self) -> sp.Expr:
         """1/2 sum_j 1/(C + w_j^2)."""
         j = sp.Symbol("j", integer=True)
         return sp.Sum(1 / (C + self.values[j, 0] ** 2), (j, 0, C - 2)) / 2
 
-    @property
+    @cached_property
     def optimal_weights(self) -> MatrixExpr:
         """W_LS = V diag(w) (C I + diag(w)^2)^{-1} U^T Sigma_W^{-1/2}."""
         return self.right * DiagMatrix(self.values) * self.resolvent * self.left.T * self.root
 
-    @property
+    @cached_property
     def optimal_bias(self) -> MatrixExpr:
         """b_LS = 1/C - W_LS mu."""
         return ones(C) / C - self.optimal_weights * self.data.global_mean
@@ -82,10 +83,11 @@ class SignalToNoise:
         decomposition = left * DiagMatrix(self.values) * right.T
         return (
             *self.data.hypotheses,
+            Hypothesis("spread within classes", PositiveDefinite(self.data.within_covariance), "Sigma_W is invertible"),
             Hypothesis(
                 "whitening",
                 Equal(root * self.data.within_covariance * root, sp.Identity(p)),
-                "Sigma_W is invertible and T = Sigma_W^{-1/2}",
+                "T = Sigma_W^{-1/2}",
                 lemma="positive definite square root",
             ),
             Hypothesis(
@@ -202,6 +204,12 @@ def loss_of_singular_values(snr: SignalToNoise, where: Setting) -> Derivation:
         "The least-squares loss as a function of the SNR singular values",
         where,
         (
+            Step(
+                "rank",
+                Equal(root * data.centred_means * ones(C), sp.ZeroMatrix(p, 1)),
+                "The centred class means add up to zero: the SNR matrix has rank at most C - 1.",
+                Star(("one-hot columns",)),
+            ),
             *resolvent_steps(snr),
             Step("within", Equal(within, data.within_covariance), "Write Sigma_W as one symbol.", Let()),
             Step("means", Equal(means, data.centred_means), "Write the centred class means as one symbol.", Let()),

@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
@@ -31,7 +32,7 @@ Rows = list[list[Fraction]]
 class ClassData:
     """Features with labels: ``features`` (d x n), ``one_hot`` (C x n), ``sizes`` (C x C, diagonal), ``samples`` n.
 
-    The definitions are plain properties.
+    The definitions are properties, each formed once: sympy takes long over sums of matrix products.
     """
 
     features: sp.MatrixSymbol
@@ -43,33 +44,33 @@ class ClassData:
     def classes(self) -> sp.Expr:
         return self.one_hot.shape[0]  # pyrefly: ignore[bad-return]
 
-    @property
+    @cached_property
     def class_means(self) -> MatrixExpr:
         """M = H Y^T Delta^{-1}, d x C."""
         return self.features * self.one_hot.T * self.sizes.inv()
 
-    @property
+    @cached_property
     def global_mean(self) -> MatrixExpr:
         """mu = H 1 / n, d x 1."""
         return self.features * ones(self.samples) / self.samples
 
-    @property
+    @cached_property
     def centred_means(self) -> MatrixExpr:
         """M - mu 1^T, d x C."""
         return self.class_means - self.global_mean * ones_row(self.classes)
 
-    @property
+    @cached_property
     def within_covariance(self) -> MatrixExpr:
         """Sigma_W = (H - M Y)(H - M Y)^T / n, d x d."""
         residuals = self.features - self.class_means * self.one_hot
         return residuals * residuals.T / self.samples
 
-    @property
+    @cached_property
     def between_covariance(self) -> MatrixExpr:
         """Sigma_B = (M - mu 1^T) Delta (M - mu 1^T)^T / n, d x d."""
         return self.centred_means * self.sizes * self.centred_means.T / self.samples
 
-    @property
+    @cached_property
     def total_covariance(self) -> MatrixExpr:
         """Sigma_T = (H - mu 1^T)(H - mu 1^T)^T / n, d x d."""
         deviations = self.features - self.global_mean * ones_row(self.samples)

@@ -22,7 +22,7 @@ from ..writing.notation import Notation, NotationError
 from .equality import Comparison
 from .latex_grammar import lark
 from .latex_reader import read
-from .latex_tokens import Unreadable
+from .latex_tokens import Misfit, Unreadable
 from .manuscript import (
     Equation,
     Manuscript,
@@ -203,6 +203,8 @@ class _Auditor:
         of = len(about.parts)
         try:
             sentences = read(equation.source, table(about), equation.at, self.macros, equation.several)
+        except Misfit as error:  # whatever the claim says, its sizes fit
+            return Finding.DIFFERS, f"{error.why} at {self.manuscript.place(error.at)}", [], of
         except Unreadable as error:
             return Finding.UNREAD, f"{error.why} at {self.manuscript.place(error.at)}", [], of
         comparison = Comparison(about)

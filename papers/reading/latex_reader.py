@@ -22,7 +22,7 @@ from sympy.matrices.expressions.special import OneMatrix
 
 from ...theory.proof import statement as st
 from .latex_grammar import parsed
-from .latex_tokens import MAX_DEPTH, ROW, TEXT, Token, Unreadable, canonical, expanded, raw
+from .latex_tokens import MAX_DEPTH, ROW, TEXT, Misfit, Token, Unreadable, canonical, expanded, raw
 from .symbol_table import SymbolTable
 
 MAX_EXPONENT = 24  # of an integer power; the largest of a shipped claim is 4
@@ -165,6 +165,11 @@ def _stripped(tokens: list[Token]) -> list[Token]:
     return tokens
 
 
+def _sizes(matrix: MatrixExpr) -> str:
+    """Rows and columns, such as ``p x (C - 1)``."""
+    return " x ".join(f"({size})" if isinstance(size, sp.Add) else str(size) for size in matrix.shape)
+
+
 class _Builder:
     """Builds typed expressions from a parsed formula."""
 
@@ -190,7 +195,7 @@ class _Builder:
         try:
             return list(getattr(self, f"say_{tree.data}")(tree))
         except ShapeError:
-            raise self.stop("sizes that do not match") from None
+            raise Misfit("the sizes do not fit", self.at) from None
 
     # ---- sentences
     def say_chain(self, tree: Any) -> Iterator[Any]:
@@ -371,8 +376,8 @@ class _Builder:
 
     def same_shape(self, left: MatrixExpr, right: MatrixExpr) -> None:
         if not all(_equal(a, b) for a, b in zip(left.shape, right.shape, strict=True)):
-            shown = (f"{matrix.shape[0]} x {matrix.shape[1]}" for matrix in (left, right))
-            raise self.stop(f"sizes that differ: {' and '.join(shown)}")
+            shown = (_sizes(matrix) for matrix in (left, right))
+            raise Misfit(f"the sizes do not fit: {' and '.join(shown)} in one sum or equation", self.at)
 
     # ---- expressions
     def value(self, tree: Any) -> Value:
@@ -486,8 +491,8 @@ class _Builder:
             if left.shape == (1, 1) or right.shape == (1, 1):
                 left, right = (sp.Trace(side) if side.shape == (1, 1) else side for side in (left, right))
                 return self.times(left, right)
-            shown = (f"{matrix.shape[0]} x {matrix.shape[1]}" for matrix in (left, right))
-            raise self.stop(f"a product of sizes that do not match: {' times '.join(shown)}")
+            shown = (_sizes(matrix) for matrix in (left, right))
+            raise Misfit(f"the sizes do not fit: a product of {' times '.join(shown)}", self.at)
         if isinstance(left, MatrixExpr | Loose):
             left, right = right, left
         if isinstance(left, Loose):  # and the other one is a matrix or loose too

@@ -69,6 +69,10 @@ class Unreadable(Exception):
         self.why, self.at = why, at
 
 
+class Misfit(Unreadable):
+    """A product or a sum of matrices whose sizes do not fit: it was read, and says nothing."""
+
+
 @dataclass(frozen=True)
 class Token:
     """A token: its text, where it stands in the source, and whether it is the content of a ``\\text``."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 BATCH, STEPS, RATE = 64, 150, 0.05
 DENOMINATORS = (1, 2, 4, 10, 100, 10_000)
 ROUNDED = 12  # starts of a batch that are made exact, those of the largest violation
+HOLDS = 1e-6  # by how much hypotheses may fail, in all, where they are said to hold in floating point
 
 
 class Unsuited(Exception):
@@ -53,13 +54,19 @@ def search(trial: Trial, rng: random.Random) -> str | None:
                         return None
         except Unsuited as error:
             return str(error)
-    return f"{runs} starts, violation at most {highest:.1e}"
+    if highest == float("-inf"):
+        return f"{runs} starts, none of which ended where the hypotheses are seen to hold"
+    where = " where the hypotheses hold" if sampler.hypotheses else ""
+    return f"{runs} starts, violation at most {highest:.1e}{where}"
 
 
 def climbed(
     trial: Trial, sampler: Sampler, drawn: Mapping[Any, Any], rng: random.Random, device: str
 ) -> Iterator[tuple[float, dict[Any, Any]]]:
-    """A batch of ascents at the sizes of an example: the highest violations and where they are."""
+    """A batch of ascents at the sizes of an example: where the violation is high, and its height.
+
+    The height is the largest of the batch where the hypotheses hold; minus infinity if they hold nowhere.
+    """
     import torch
 
     source = torch.Generator().manual_seed(rng.randrange(2**31))
@@ -107,11 +114,17 @@ def climbed(
     with torch.no_grad():
         here = values()
         height = torch.nan_to_num(violation(trial.claim.statement, here, sampler.definitions, fixed), nan=-1e6)
+        failing, ranked = torch.zeros_like(height), height
+        for hypothesis in sampler.hypotheses:
+            failing = failing + penalty(hypothesis.statement, here, sampler.definitions, fixed, unread=float("inf"))
+            ranked = ranked - 10 * penalty(hypothesis.statement, here, sampler.definitions, fixed)
+        admissible = torch.nan_to_num(failing, nan=float("inf")) <= HOLDS
+        highest = float(torch.where(admissible, height, float("-inf")).max())
         raw = {symbol: value.detach().cpu() for symbol, value in here.items()}
-    for index in torch.argsort(height, descending=True)[:ROUNDED].tolist():
+    for index in torch.argsort(torch.nan_to_num(ranked, nan=-1e6), descending=True)[:ROUNDED].tolist():
         found: dict[Any, Any] = dict(fixed)
         found |= {symbol: raw[symbol][index].tolist() for symbol in free}
-        yield float(height[index]), found
+        yield highest, found
 
 
 def _adam(free: Mapping[Any, Any], moments: Mapping[Any, Any], slopes: Any, count: int) -> None:
@@ -216,14 +229,17 @@ def violation(says: st.Statement, values: Mapping[Any, Any], definitions: Mappin
             raise Unsuited(f"not for a statement of the form {type(says).__name__}")
 
 
-def penalty(says: st.Statement, values: Mapping[Any, Any], definitions: Mapping[Any, Any], sizes: Any) -> Any:
-    """Zero where a hypothesis holds; what cannot be read is left to the exact evaluation."""
+def penalty(
+    says: st.Statement, values: Mapping[Any, Any], definitions: Mapping[Any, Any], sizes: Any, unread: float = 0.0
+) -> Any:
+    """Zero where a hypothesis holds; ``unread`` for what cannot be read and is left to the exact evaluation."""
     import torch
 
     try:
         return torch.clamp(violation(says, values, definitions, sizes), min=0)
     except Unsuited:
-        return torch.zeros(BATCH, dtype=torch.float64)
+        some = next(iter(values.values()))
+        return torch.full((BATCH,), unread, dtype=torch.float64, device=some.device)
 
 
 def evaluate(expression: Any, values: Mapping[Any, Any], definitions: Mapping[Any, Any], sizes: Any) -> Any:

@@ -162,6 +162,8 @@ def data(citation: Citation) -> dict[str, Any]:
         "hash": claim.hash,
         "verdict": str(where.verdict),
         "conditional_on": list(where.conditional_on),
+        "unchecked": list(where.unchecked),
+        "assumptions": list(where.assumptions),
         "title": claim.title,
         "key": claim.paper,
         "locator": claim.locator,

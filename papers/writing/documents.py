@@ -17,7 +17,7 @@ import sympy as sp
 from sympy.matrices.expressions.special import OneMatrix
 
 from ...theory.abbreviations import Folding, needed
-from ...theory.derivation import Derivation, Failure, Proof, Step
+from ...theory.derivation import Derivation, Failure, Hypothesis, Proof, Step
 from ...theory.printing import latex as formula
 from ...theory.proof import checker
 from ...theory.proof.certificate import head, statement_json
@@ -332,13 +332,38 @@ class _Writer:
                     *self.spans(hypothesis.name, "strong"),
                     Span(f" ({marks[used.get(hypothesis.name)]}): "),
                     *self.spans(hypothesis.says),
-                    Span(f", by the lemma “{hypothesis.lemma}”." if hypothesis.lemma else "."),
+                    Span(self.provided(hypothesis)),
                 )
             )
             yield Display(broken(self.show(says)), number)
         assumed = self.checked.report.assumed_nonzero if self.checked.report else ()
         if assumed:
             yield Paragraph((Span(f"Assumed to be nonzero: {', '.join(assumed)}."),))
+
+    def provided(self, hypothesis: Hypothesis) -> str:
+        """By which lemma there are symbols of which a hypothesis holds, as the end of a sentence."""
+        if hypothesis.lemma is None:
+            return "."
+        report = self.checked.report
+        if report is not None and hypothesis.name in report.assumptions:
+            return f"; an unchecked assumption, given as “{hypothesis.lemma}”, of which it is no instance."
+        unchecked = hypothesis.lemma not in checker.SHAPES
+        return f", by the lemma “{hypothesis.lemma}”{', which is not checked' if unchecked else ''}."
+
+    def trusted(self) -> str:
+        """How far it is checked that the lemmas apply."""
+        under = dict.fromkeys(h.lemma for h in self.setting.hypotheses if h.lemma)
+        shaped = [name for name in under if name in checker.SHAPES]
+        others = [name for name in under if name not in checker.SHAPES]
+        reading = [name for name in self.claim.lemmas if name not in under]
+        said = []
+        if shaped:
+            said.append(f"The checker has compared the hypotheses with the shape of {', '.join(shaped)}.")
+        if others:
+            said.append(f"That hypotheses are instances of {', '.join(others)} is not checked.")
+        if reading:
+            said.append(f"How the reading of the statement uses {', '.join(reading)} is not checked.")
+        return " ".join(said)
 
     def derivation(self) -> Iterator[Block]:
         yield Heading("Derivation")
@@ -398,6 +423,7 @@ class _Writer:
         if lemmas:
             yield Paragraph((Span("Theorems of the literature that are believed and not checked:"),))
             yield Items(tuple((Span(name, "strong"), *_lemma(name)) for name in lemmas))
+            yield Paragraph((Span(self.trusted()),))
         keys = [
             self.claim.paper,
             *(other.partition("/")[0] for other in (self.claim.sharpens, self.claim.corrects) if other),

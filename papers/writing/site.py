@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ...theory.proof import checker
 from .. import experiments, registry
 from ..claim import Claim, Paper
 from ..display import describe, summary
@@ -61,6 +62,12 @@ class Told:
     evidence: str  # in a few words
     sections: Sections
     citations: Mapping[str, str]
+
+    @property
+    def conditions(self) -> str:
+        """What the verdict is conditional on, as one line."""
+        shown = self.shown
+        return checker.conditions(shown["conditional_on"], shown["assumptions"], shown["unchecked"])
 
     @property
     def checked(self) -> int:

@@ -94,10 +94,10 @@ def monomial(factors: Iterable[tuple[str, int]]) -> Monomial:
     """The product of powers, as sorted pairs without zero exponents."""
     powers: dict[str, int] = {}
     for name, exponent in factors:
-        powers[name] = powers.get(name, 0) + exponent
-        if abs(powers[name]) > MAX_EXPONENT:
+        total = powers[name] = powers.get(name, 0) + exponent
+        if not -MAX_EXPONENT <= total <= MAX_EXPONENT:
             raise Malformed(f"exponent of {name} beyond {MAX_EXPONENT}")
-    return tuple(sorted((name, exponent) for name, exponent in powers.items() if exponent))
+    return tuple(sorted([item for item in powers.items() if item[1]]))
 
 
 Commutative = dict[Monomial, Fraction]  # a Laurent polynomial in parameters
@@ -2598,13 +2598,245 @@ MOTION_FIELDS = ("rate", "coefficient", "exponent", "quantity", "power", "limit"
 
 # Literature lemmas that a hypothesis may rest on, each an existence statement for fresh letters.
 LEMMAS = {
-    "singular value decomposition": "every real matrix S of rank at most r is U D V' with U'U = V'V = I_r, D diagonal",
+    "singular value decomposition": "every real matrix S of rank at most r, with r rows and columns or more, is U D V' "
+    "with U'U = V'V = I_r, D diagonal",
     "positive definite square root": "every symmetric positive definite A has a symmetric T with T A T = I",
     "powers of balanced layers": "c_j+1 V_j+1'V_j+1 = c_j V_j V_j' for j < M: V V' c_1...c_M = (c_M V_M V_M')^M for "
     "V = V_M...V_1, and all c_j ||V_j||^2 are equal",
     "common eigenvectors": "symmetric matrices that commute have a common orthonormal basis of eigenvectors",
     "attained minimum": "a continuous function that tends to infinity at infinity has a minimiser",
 }
+
+
+@dataclass(frozen=True)
+class Instance:
+    """Hypotheses of the shape of a lemma: their names, the letters that it gives, and those they are given for.
+
+    ``needs`` names the hypotheses of the claim without which the lemma would not give these letters.
+    """
+
+    hypotheses: frozenset[str]
+    fresh: frozenset[str]
+    data: frozenset[str]
+    needs: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Given:
+    """What instances of a lemma are looked for in: its hypotheses, the others, the statement, and what is proved.
+
+    ``proved`` are the steps, each with the hypotheses that it rests on.
+    """
+
+    algebra: Algebra
+    under: Mapping[str, Statement]
+    others: Mapping[str, Statement]
+    goal: Statement
+    proved: Sequence[tuple[Statement, frozenset[str]]]
+
+    def names(self, *polys: Polynomial) -> frozenset[str]:
+        return frozenset(self.algebra.names(*polys))
+
+    def known(self, statement: Statement) -> frozenset[str] | None:
+        """The hypotheses that a statement rests on, none of them under the lemma; ``None`` if it is not established."""
+        spend(len(self.others) + len(self.proved))
+        found = [(said, frozenset([name])) for name, said in self.others.items()] + list(self.proved)
+        rests = (on for said, on in found if said == statement and not on & self.under.keys())
+        return min(rests, key=lambda on: (len(on), sorted(on)), default=None)
+
+
+def words_of(poly: Polynomial) -> dict[Word, Fraction] | None:
+    """A matrix polynomial with numbers as coefficients; ``None`` of any other."""
+    if any(mono or traces for mono, traces, _ in poly.terms):
+        return None
+    return {word: value for (_, _, word), value in poly.terms.items() if word is not None}
+
+
+def unit_product(statement: Statement) -> Word | None:
+    """The two letters whose product it says to be I."""
+    words = words_of(statement.target) if statement.kind == "zero" else None
+    if words is None or len(words) != 2 or () not in words:
+        return None
+    (word,) = words.keys() - {()}
+    return word if len(word) == 2 and words[word] == -words[()] else None
+
+
+def inverted_letter(statement: Statement) -> str | None:
+    """The letter that it says to be invertible or positive definite: of singular values, that none of them is zero."""
+    words = words_of(statement.target) if statement.kind in ("invertible", "pd") else None
+    names = [word[0] for word in words or () if len(word) == 1]
+    return names[0] if words is not None and len(words) == len(names) == 1 else None
+
+
+def plain_letters(algebra: Algebra, *names: str) -> bool:
+    """Whether these are different letters without a definition, none of them a vector of ones."""
+    letters = [algebra.letters.get(name) for name in names]
+    free = all(each is not None and not (each.ones or each.inverse_of or each.equals) for each in letters)
+    return free and len({*names}) == len(names)
+
+
+def decompositions(given: Given) -> Iterator[Instance]:
+    """S = U D V' with U'U = I and V'V = I; or the same without S, where the statement is about U D V'.
+
+    The rank of S may be at most r, the size of D: r is a size that nothing else depends on, and then D may have an
+    inverse, D t = I; or S has r columns or rows; or it has r + 1, S 1 = 0 or 1' S = 0 is known, and V'1 = 0 or U'1 = 0
+    may be said too.
+    """
+    algebra, under = given.algebra, given.under
+    products = [(word, name) for name, statement in under.items() if (word := unit_product(statement)) is not None]
+    orthonormal = {v: name for (u, v), name in products if u == v + "'" and plain_letters(algebra, v)}
+    centred: dict[str, str] = {}
+    for name, statement in under.items():
+        words = words_of(statement.target) if statement.kind == "zero" else None
+        for word in words if words is not None and len(words) == 1 else ():
+            if len(word) == 2 and word[0][-1:] == "'" and algebra.letter(word[1]).ones:
+                centred[word[0][:-1]] = name
+
+    def instance(word: Word, source: Polynomial | None, name: str | None) -> Instance | None:
+        U, D, V = word[0], word[1], word[2][:-1]
+        if word[2] != V + "'" or not {U, V} <= orthonormal.keys() or not plain_letters(algebra, U, D, V):
+            return None
+        spend(16 + len(products) + len(algebra.letters))
+        rank = algebra.letter(D).rows
+        free = is_own_size(given, rank, {U, D, V, *(t for pair, _ in products if D in pair for t in pair)}, source)
+        inverse = {
+            t: name
+            for pair, name in products
+            if free and D in pair
+            for t in pair
+            if t != D and plain_letters(algebra, U, D, V, t)
+        }
+        fresh = frozenset({U, D, V, *inverse})
+        data = frozenset[str]() if source is None else given.names(source)
+        if source is not None and (not source.terms or data & fresh):
+            return None
+        sizes = [algebra.letter(letter).rows for letter in (U, V)]
+        short = [rank == dimension(add(dict(size), {(): Fraction(-1)})) for size in sizes]
+        orthogonal = [letter in centred for letter in (U, V)]
+        needs: frozenset[str] | None = frozenset()
+        if source is None:
+            if any(said and not fits for said, fits in zip(orthogonal, short, strict=True)):
+                return None
+        elif any(orthogonal) or not (free or rank in sizes):
+            sides = [side for side in (0, 1) if short[side] and not orthogonal[1 - side]]
+            needs = next((on for on in centring(given, source, sides)), None)
+        if needs is None:
+            return None
+        said = {orthonormal[U], orthonormal[V], *inverse.values(), *(centred[x] for x in (U, V) if x in centred)}
+        return Instance(frozenset(said | ({name} if name is not None else set())), fresh, data, needs)
+
+    for name, statement in under.items():
+        for (mono, traces, word), value in statement.target.terms.items() if statement.kind == "zero" else ():
+            if word is not None and len(word) == 3 and not mono and not traces:
+                term = Polynomial(statement.target.shape, {(mono, traces, word): value})
+                found = instance(word, algebra.minus(statement.target, term), name)
+                if found is not None:
+                    yield found
+                    break
+    seen = (poly for poly, _ in algebra.unfolded(*given.goal.polynomials()))
+    cycles = (c for poly in seen for _, traces, word in poly.terms for c in (*(t + t[:2] for t in traces), word or ()))
+    for word in dict.fromkeys(cycle[i : i + 3] for cycle in cycles for i in range(len(cycle) - 2)):
+        found = instance(word, None, None)
+        if found is not None:
+            yield found
+
+
+def centring(given: Given, source: Polynomial, sides: Sequence[int]) -> Iterator[frozenset[str]]:
+    """What 1' S = 0 (side 0) or S 1 = 0 (side 1) rests on, where it is established."""
+    algebra = given.algebra
+    for name, letter in algebra.letters.items():
+        for side in sides if letter.ones and source.shape is not None else ():
+            if source.shape is not None and letter.rows == source.shape[side]:
+                turned = source if side else algebra.transpose(source)
+                product = algebra.times(turned, algebra.symbol(name))
+                opposite = algebra.minus(algebra.zero(product.shape), product)
+                if not product.terms:
+                    yield frozenset()
+                for on in (given.known(Statement("zero", poly)) for poly in (product, opposite)):
+                    if on is not None:
+                        yield on
+
+
+def is_own_size(given: Given, size: Dimension, own: Collection[str], source: Polynomial | None) -> bool:
+    """Whether a size is a parameter that may be any number from 1 on, and only letters of its own depend on it."""
+    if len(size) != 1 or size[0][1] != 1 or len(size[0][0]) != 1 or size[0][0][0][1] != 1:
+        return False
+    ((name, _),) = size[0][0]
+    algebra = given.algebra
+    bounds = algebra.parameters.get(name)
+    if bounds is None or not bounds.integer or (bounds.low is not None and bounds.low + int(bounds.open) > 1):
+        return False
+    for symbol, letter in algebra.letters.items():
+        sides = () if symbol in own or algebra.definition(symbol) is not None else (letter.rows, letter.cols)
+        if any(n == name for side in sides for mono, _ in side for n, _ in mono):
+            return False
+    stated = [statement for statement in given.others.values() if inverted_letter(statement) not in own]
+    polys = [poly for statement in stated for poly in statement.polynomials()]
+    return name not in given.names(*polys, *([] if source is None else [source]))
+
+
+def square_roots(given: Given) -> Iterator[Instance]:
+    """T A T = I for a symmetric letter T and a matrix A that is known to be positive definite."""
+    algebra = given.algebra
+    for name, statement in given.under.items():
+        if statement.kind != "zero" or statement.target.shape is None:
+            continue
+        terms = dict(statement.target.terms)
+        unit = terms.pop(((), (), ()), Fraction(0))
+        ends = {end for _, _, word in terms for end in ((word[0], word[-1]) if word else ("",))}
+        T = min(ends, default="")
+        if not unit or len(ends) != 1 or not plain_letters(algebra, T) or not algebra.letter(T).symmetric:
+            continue
+        if any(word is None or len(word) < 3 for _, _, word in terms):  # T T = I is about no matrix
+            continue
+        inner: dict[Key, Fraction] = {
+            (m, s, (word or ())[1:-1]): -value / unit for (m, s, word), value in terms.items()
+        }
+        matrix = Polynomial(statement.target.shape, inner)
+        needs = None if T in given.names(matrix) else given.known(Statement("pd", matrix))
+        if needs is not None:
+            yield Instance(frozenset([name]), frozenset([T]), given.names(matrix), needs)
+
+
+# How the instances of a lemma are recognised; instances of other lemmas are not.
+SHAPES: Mapping[str, Callable[[Given], Iterator[Instance]]] = {
+    "singular value decomposition": decompositions,
+    "positive definite square root": square_roots,
+}
+
+
+def instances(
+    algebra: Algebra,
+    hypotheses: Mapping[str, Statement],
+    lemmas: Mapping[str, str],
+    goal: Statement,
+    proved: Sequence[tuple[Statement, frozenset[str]]],
+) -> list[Instance]:
+    """Hypotheses that a lemma provides, whatever the other symbols are: one instance after the other, new letters each.
+
+    Such a letter occurs in no hypothesis of the claim itself, except that one may say that no singular value is zero,
+    and in nothing that an earlier instance is about.
+    """
+    others = {name: statement for name, statement in hypotheses.items() if name not in lemmas}
+    found: list[Instance] = []
+    for lemma, shape in SHAPES.items():
+        under = {name: hypotheses[name] for name, said in lemmas.items() if said == lemma}
+        found += shape(Given(algebra, under, others, goal, proved))
+    taken = {name for each in found for name in each.fresh}
+    for statement in others.values():
+        if inverted_letter(statement) is None:
+            taken -= algebra.names(*statement.polynomials())
+    accepted: list[Instance] = []
+    pending = [each for each in found if each.fresh <= taken]
+    while pending:
+        unknown = {name for each in pending for name in each.fresh}
+        ready = next((each for each in pending if not each.data & unknown), None)
+        if ready is None:
+            break
+        accepted.append(ready)
+        used = {name for each in accepted for name in each.fresh | each.data}
+        pending = [each for each in pending if each is not ready and not each.fresh & used]
+    return accepted
 
 
 def expect(condition: bool, message: str) -> None:
@@ -3005,11 +3237,28 @@ class Report:
     claim: str | None
     statement: str
     hypotheses: tuple[tuple[str, str, bool], ...]  # name, statement, used
-    conditional_on: tuple[str, ...]
+    conditional_on: tuple[str, ...]  # lemmas
     assumed_nonzero: tuple[str, ...]
     steps: int
     rules: tuple[str, ...]
     where: tuple[str, ...] = ()  # ranges of parameters, sizes and definitions of letters
+    assumptions: tuple[str, ...] = ()  # used hypotheses under the name of a lemma that do not have its shape
+    unchecked: tuple[str, ...] = ()  # lemmas among those above whose instances are not recognised
+
+    @property
+    def conditions(self) -> str:
+        """What the proof is conditional on, as one line."""
+        return conditions(self.conditional_on, self.assumptions, self.unchecked)
+
+
+def conditions(lemmas: Iterable[str], assumptions: Iterable[str], unchecked: Collection[str]) -> str:
+    """Lemmas whose instances are checked first, then those whose instances are not, then assumptions."""
+    said = [lemma for lemma in lemmas if lemma not in unchecked]
+    parts = [", ".join(said)] if said else []
+    parts += [f"unchecked instances of {', '.join(sorted(unchecked))}"] if unchecked else []
+    names = [repr(name) for name in assumptions]
+    parts += [f"unchecked assumption{'s' * (len(names) > 1)} {', '.join(names)}"] if names else []
+    return "; ".join(parts)
 
 
 def check(document: object) -> Report:
@@ -3076,21 +3325,40 @@ def _check(data: Mapping[str, Any]) -> Report:
     assumed = algebra.divisors(*stated)
     silent = sorted(reader.divisors - assumed)
     expect(not silent, f"the proof divides by {', '.join(silent)[:80]}, which may be zero; the statement does not")
-    used, pending = set[str](), [last]
-    while pending:
-        name = pending.pop()
-        if name not in used:
-            used.add(name)
-            pending.extend(needs[name])
+
+    def behind(*names: str) -> set[str]:
+        found, pending = set[str](), [*names]
+        while pending:
+            name = pending.pop()
+            if name not in found:
+                found.add(name)
+                pending.extend(needs[name])
+        return found
+
+    used = behind(last)
+    provided = set[str]()
+    if any(lemma in SHAPES for lemma in lemmas.values()):
+        proved = [
+            (statement, frozenset(behind(name) & hypotheses.keys()))
+            for name, statement in replay.established.items()
+            if name not in hypotheses
+        ]
+        for each in instances(algebra, hypotheses, lemmas, goal, proved):
+            provided |= each.hypotheses
+            used |= each.needs if each.hypotheses & used else set[str]()
+    named = {name: lemma for name, lemma in lemmas.items() if name in used}
+    assumptions = tuple(name for name, lemma in named.items() if lemma in SHAPES and name not in provided)
     return Report(
         claim,
         render_statement(goal),
         tuple((name, render_statement(statement), name in used) for name, statement in hypotheses.items()),
-        tuple(sorted({lemma for name, lemma in lemmas.items() if name in used})),
+        tuple(sorted({lemma for name, lemma in named.items() if name not in assumptions})),
         tuple(sorted(assumed)),
         len(steps),
         tuple(dict.fromkeys(rules)),
         tuple(render_declarations(algebra, stated, (goal, *hypotheses.values()))),
+        assumptions,
+        tuple(sorted({lemma for lemma in named.values() if lemma not in SHAPES})),
     )
 
 
@@ -3281,8 +3549,8 @@ def summary(report: Report) -> str:
     lines += ["where", *(f"  {line}" for line in report.where)] if report.where else []
     lines += ["under the hypotheses"]
     lines += [f"  [{'used' if used else 'not used'}] {name}: {text}" for name, text, used in report.hypotheses]
-    if report.conditional_on:
-        lines.append(f"conditional on: {', '.join(report.conditional_on)}")
+    if report.conditions:
+        lines.append(f"conditional on: {report.conditions}")
     if report.assumed_nonzero:
         lines.append(f"assumed nonzero: {', '.join(report.assumed_nonzero)}")
     lines.append(f"{report.steps} steps, rules: {', '.join(report.rules)}")

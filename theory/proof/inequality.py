@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -89,6 +88,35 @@ class Problem:
     # ---- what counts
     def clearly_holds(self, point: Point) -> bool:
         """In floating point, by more than rounding can change; what is not clear is looked at exactly."""
+        at = self._rounded(point)
+        try:
+            return clear([x * at(mono) for mono, x in self.floats], 1e-6) > 0
+        except (ArithmeticError, TypeError, Rejected):  # TypeError: complex numbers
+            return False
+
+    def clearly_excluded(self, point: Point) -> bool:
+        """In floating point, by more than rounding can change, whether a hypothesis, or what follows, fails there."""
+        at = self._rounded(point)
+        for kind, terms in self.floating_premises:
+            try:
+                value = clear([x * at(mono) for mono, x in terms], 1e-6)
+                if value < 0 or kind == "zero":
+                    return True
+            except (ArithmeticError, TypeError, Rejected):
+                continue
+        return False
+
+    @cached_property
+    def floating_premises(self) -> list[tuple[str, list[tuple[Monomial, float]]]]:
+        """What is assumed or known of scalars in parameters, by kinds, in floating point."""
+        return [
+            (statement.kind, [(mono, float(x)) for mono, x in commutative(statement.target).items()])
+            for statement in {**self.hypotheses, **self.known}.values()
+            if statement.kind in ("zero", *SCALAR_KINDS) and in_parameters(statement.target)
+        ]
+
+    def _rounded(self, point: Point) -> Callable[[Monomial], float]:
+        """Monomials at a point in floating point."""
         values = {name: float(x) for name, x in point.items()}
 
         def value(name: str) -> float:
@@ -103,12 +131,12 @@ class Problem:
             return values[name]
 
         def at(mono: Monomial) -> float:
-            return math.prod(value(name) ** e for name, e in mono)
+            found = 1.0
+            for name, e in mono:
+                found *= (values[name] if name in values else value(name)) ** e
+            return found
 
-        try:
-            return clear([x * at(mono) for mono, x in self.floats], 1e-6) > 0
-        except (ArithmeticError, TypeError, Rejected):  # TypeError: complex numbers
-            return False
+        return at
 
     def fails_at(self, point: Point) -> Model | None:
         """The exact model of the parameters at a point of the ranges where the goal is false, whatever is known."""
@@ -124,8 +152,11 @@ class Problem:
 
     def refuted_at(self, point: Point) -> Model | None:
         """The exact model at a point, if all hypotheses hold in it and the goal does not."""
-        model = self.fails_at(point)
-        if model is None:
+        return self.refuted_by(point, self.fails_at(point))
+
+    def refuted_by(self, point: Point, model: Model | None) -> Model | None:
+        """The same, where what :meth:`fails_at` says of the point is known."""
+        if model is None or self.clearly_excluded(point):
             return None
         try:
             if not all(holds(s, self.algebra, model) for s in self.hypotheses.values() if self._decided(s, model)):

@@ -94,9 +94,12 @@ def decide(problem: Problem, limits: Limits = Limits()) -> Decision:
         return Decision("undecided", reason=str(error))
     everywhere = True  # as far as is known, the goal holds even where a hypothesis does not
     for point in islice(_points(problem, region), 3_000):
-        if problem.fails_at(point) is not None:
+        if not everywhere and problem.clearly_excluded(point):
+            continue
+        model = problem.fails_at(point)
+        if model is not None:
             everywhere = False
-            witness = problem.refuted_at(point)
+            witness = problem.refuted_by(point, model)
             if witness is not None:
                 return Decision("refuted", witness=witness, reason="false at an exact point")
     extra: Data = {"bounds": bounds} if bounds else {}

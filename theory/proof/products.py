@@ -164,7 +164,7 @@ def search(problem: Problem, region: Region, zeros: Iterable[Point], limits: Lim
                     return found
                 together = Counter(column.degrees) + Counter(factor.degrees)
                 if all(degree <= most.get(name, 1) for name, degree in together.items()):
-                    terms = multiply(column.terms, factor.terms)
+                    terms = _times(column.terms, factor.terms)
                     found.append(Column(terms, (*column.factors, factor), column.square))
         return found
 
@@ -180,6 +180,18 @@ def search(problem: Problem, region: Region, zeros: Iterable[Point], limits: Lim
             if data is not None or time.process_time() > stop:
                 return data
     return None
+
+
+def _times(left: Commutative, right: Commutative) -> Commutative:
+    """As the checker multiplies, without its count of operations, and quickly by the monomials that ranges give."""
+    total: Commutative = {}
+    factors = [(b, None if y == 1 else y) for b, y in right.items()]
+    for a, x in left.items():
+        for b, y in factors:
+            key = monomial(a + b) if a and b else a or b
+            value = x if y is None else x * y
+            total[key] = total[key] + value if key in total else value
+    return {key: value for key, value in total.items() if value}
 
 
 def _degrees(*polys: Commutative) -> dict[str, int]:
@@ -202,7 +214,7 @@ def _linear_program(
         if statement.kind == "zero"
         for mono in _monomials(problem, degree)
     ]
-    vectors = [multiply(m.terms, goal) for m in multipliers]
+    vectors = [_times(m.terms, goal) for m in multipliers]
     vectors += [{mono: -x for mono, x in column.terms.items()} for column in columns]
     vectors += [{mono: -x for mono, x in terms.items()} for _, _, terms in equations]
     rows: dict[Monomial, int] = {}
