@@ -40,8 +40,7 @@ from tightframe.theory.symbols import n as per_class
 
 IDS = [name for name, claim in registry.claims().items() if claim.derive is not None]
 UNRECORDED: tuple[str, ...] = ()  # of which no trial is shipped
-TOO_MANY_OPEN: tuple[str, ...] = (  # true in all examples, as far as known; they need proofs of their own
-)
+TOO_MANY_OPEN: tuple[str, ...] = ()  # more than one in twenty, each true in all examples as far as known
 TRIED = 3  # mutants a claim, about; the slow test tries all
 
 
