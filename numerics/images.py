@@ -46,6 +46,10 @@ class Images:
         index = torch.cat(kept)
         return Images(self.values[index], self.labels[index])
 
+    def to(self, device: torch.device) -> Images:
+        """The same on another device."""
+        return Images(self.values.to(device), self.labels.to(device))
+
 
 def digits() -> Images:
     """The 1797 digits of 8 x 8 pixels that come with scikit-learn (test set of Alpaydin & Kaynak 1998, UCI).

@@ -40,6 +40,7 @@ COMMON = (
     Input("momentum", reals(0), "momentum", default="0.9"),
     Input("batch", integers(1), "images a batch", default=64),
     Input("jobs", integers(1), "processes", default=2),
+    Word("device", "where networks are trained", ("auto", "cpu", "cuda"), default="cpu"),
 )
 
 
@@ -80,8 +81,11 @@ def trainings(values: Values, seed: int, measure: str, **fixed: Any) -> list[Tra
 
 def check(values: Values) -> None:
     """Refuse what cannot be trained, before anything is."""
+    from ..numerics.shapes import resolve_device
+
     for name in ("rate", "momentum", "lam"):
         to_float(name, values[name])
+    resolve_device(values["device"])
     images(values)
 
 
@@ -118,15 +122,17 @@ def train(training: Training) -> dict[str, Any]:
     import numpy as np
 
     from ..numerics import fitting, networks
+    from ..numerics.shapes import resolve_device
     from ..numerics.training import CollapseTracker, UndefinedMetric
 
     inputs = training.inputs
+    device = resolve_device(inputs["device"])
     every = images(inputs)
     counts = class_counts(inputs, training.classes, len(every.class_counts))
-    chosen = every.subset(counts, training.seed)
+    chosen = every.subset(counts, training.seed).to(device)
     make = networks.perceptron if training.model == "mlp" else networks.convolutional
     bias = training.M == 1 and training.style == "standard"  # deep linear models have none
-    network = make(chosen.shape, len(counts), training.seed, depth=training.M, bias=bias)
+    network = make(chosen.shape, len(counts), training.seed, depth=training.M, bias=bias).to(device)
     recipe = fitting.Recipe(
         "ce" if training.loss == "ce" else "mse",
         inputs["lam"],

@@ -259,6 +259,7 @@ def test_mnist_and_cifar_are_read_from_a_folder(tmp_path: Path) -> None:
         (["loss="], "loss (loss functions): expected some of mse, ce"),
         (["n=500"], "expected at most 178 images of class 0, got 500"),
         (["epochs=0"], "epochs (epochs): expected an integer >= 1, got 0"),
+        (["device=tpu"], "device (where networks are trained): expected one of auto, cpu, cuda, got tpu"),
     ],
 )
 def test_wrong_inputs_give_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,6 @@ def measure(
     training: real_networks.Training, network: nn.Sequential, tracker: CollapseTracker, counts: tuple[int, ...]
 ) -> dict[str, float | None]:
     """NC1 of the features, and normalised distances of the matrices; ``lengths``: of the class means, relative."""
-    import torch
 
     from ...numerics import networks
 
@@ -57,10 +56,10 @@ def measure(
         "nc1_pinv": tracker.series("nc1_pinv", "backbone")[1][-1],
     }
     for number, (name, gram) in enumerate(zip(GRAMS, found, strict=True)):
-        diagonal = gram.diagonal() if wanted is None else torch.tensor(wanted[number], dtype=gram.dtype)
+        diagonal = gram.diagonal() if wanted is None else gram.new_tensor(wanted[number])
         numbers[name] = distance(gram, diagonal)
     if complete and wanted is not None:
-        lengths, expected = means.norm(dim=0), torch.tensor(wanted[1], dtype=means.dtype).sqrt()
+        lengths, expected = means.norm(dim=0), means.new_tensor(wanted[1]).sqrt()
         numbers["lengths"] = float((lengths - expected).norm() / expected.norm()) if expected.any() else math.nan
     else:
         numbers["lengths"] = math.nan
