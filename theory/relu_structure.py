@@ -402,13 +402,13 @@ class ReLU:
 def sample(rng: random.Random) -> Values:
     """Two pairs or more, a single class or none; a layer that ReLU leaves as it is, or one with identity features.
 
-    Eight and five pairs are the least that the paper has, four are too few; they have one sample a class.
-    The classes of the collapsed layer are as many, or two: the two parts share no matrix.
+    Eight and five pairs are the least that the paper has, four are too few. The classes of the collapsed layer are as
+    many, or two, or ten beside many pairs, which have one sample a class or sixteen: the two parts share no matrix.
     """
     pairs, alone, depth = rng.choice([2, 2, 3, 2, 3, 2, 2, 4, 5, 8]), rng.randint(0, 1), rng.choice([2, 3, 4, 8])
     classes, large = 2 * pairs + alone, pairs > 3
-    root, few = (1, 2) if large else (rng.randint(1, 2), rng.choice([2, 2, classes]))
-    width = classes
+    root, few = rng.choice([(1, 2), (1, 10), (4, 2)]) if large else (rng.randint(1, 2), rng.choice([2, 2, classes]))
+    width = max(classes, few)
     values: dict[Any, Any] = {m: pairs, delta: alone, K: few, n: root**2, eta: root, d: width, L: depth}
     values |= dict(zip((lam, alpha, c, t, f, g, x, u), half_integers(rng, 8), strict=True))
     values |= {l: rng.choice([1, 2, 3, 7]), more: sp.Rational(rng.randint(1, 4), 2)}
