@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .linalg import frobenius_norm, qr
+from .linalg import frobenius_norm, qr, row_blocks
 from .linalg import gram as gram_of
 from .shapes import (
     check_batch,
@@ -31,12 +31,11 @@ __all__ = [
     "frame_deviation",
     "general_orthogonal_frame",
     "gram_deviation",
+    "gram_frame_deviation",
     "orthogonal_frame",
     "partial_isometry",
     "scaled_gram",
     "simplex_etf",
-    "unit_gram",
-    "unit_gram_deviation",
 ]
 
 FrameKind = Literal["etf", "of", "gof"]
@@ -165,20 +164,26 @@ def frame_deviation(columns: Tensor, kind: FrameKind) -> Tensor:
     """
     if kind not in ("etf", "of", "gof"):
         raise ValueError(f"expected kind 'etf', 'of' or 'gof', got {kind!r}")
-    return unit_gram_deviation(unit_gram(scaled_gram(columns)[0]), kind)
+    return gram_frame_deviation(scaled_gram(columns)[0], kind)
 
 
-def unit_gram_deviation(gram: Tensor, kind: FrameKind) -> Tensor:
-    """`frame_deviation` from G/||G||_F (..., K, K)."""
+def gram_frame_deviation(gram: Tensor, kind: FrameKind) -> Tensor:
+    """`frame_deviation` from G (..., K, K), or a multiple of it, of which no copy is made."""
     classes = gram.shape[-1]
-    if kind == "gof":
-        off = gram.clone()
-        torch.diagonal(off, dim1=-2, dim2=-1).zero_()
-        return frobenius_norm(off)
     size = (classes - (kind == "etf")) ** 0.5  # of the Gram matrix of the frame
-    off = gram + 1 / (classes * size) if kind == "etf" else gram.clone()
-    torch.diagonal(off, dim1=-2, dim2=-1).sub_(1 / size)
-    return frobenius_norm(off)
+    norm = frobenius_norm(gram, keepdim=True)
+    norms: list[Tensor] = []
+    for rows, block in row_blocks(gram):
+        off = block / norm
+        if kind == "etf":
+            off += 1 / (classes * size)
+        square = torch.diagonal(off[..., rows], dim1=-2, dim2=-1)
+        if kind == "gof":
+            square.zero_()
+        else:
+            square.sub_(1 / size)
+        norms.append(frobenius_norm(off))
+    return frobenius_norm(torch.stack(norms, dim=-1).unsqueeze(-1))
 
 
 def gram_deviation(columns: Tensor, gram: Tensor) -> Tensor:
@@ -193,7 +198,8 @@ def gram_deviation(columns: Tensor, gram: Tensor) -> Tensor:
     >>> f"{frames.gram_deviation(m, torch.diag(torch.tensor([8.0, 0.0, 2.0], dtype=torch.float64))).item():.6f}"
     '0.000000'
     """
-    measured = unit_gram(scaled_gram(columns)[0])
+    measured = scaled_gram(columns)[0]
+    measured = measured / frobenius_norm(measured, keepdim=True)
     check_matrix("gram", gram, rows=columns.shape[-1], columns=columns.shape[-1])
     check_finite("gram", gram)
     check_compatible(columns=columns, gram=gram)
@@ -212,8 +218,3 @@ def scaled_gram(columns: Tensor) -> tuple[Tensor, Tensor]:
     if not bool((largest > 0).all()):
         raise ValueError("expected columns that are not all zero")
     return gram_of(columns / largest), largest
-
-
-def unit_gram(gram: Tensor) -> Tensor:
-    """G/||G||_F."""
-    return gram / frobenius_norm(gram, keepdim=True)

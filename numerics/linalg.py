@@ -24,6 +24,7 @@ __all__ = [
     "prepared_update",
     "product",
     "qr",
+    "row_blocks",
     "singular_values",
     "svd",
 ]
@@ -79,6 +80,19 @@ def gram(matrix: Tensor) -> Tensor:
         torch.mm(matrix[:, block].mT, matrix[:, : start + BLOCK], out=found[block, : start + BLOCK])
         found[:start, block] = found[block, :start].mT
     return found
+
+
+def row_blocks(matrix: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Views of so many rows (..., r, n) that what is made of one stays in a cache, and where they stand.
+
+    >>> import torch
+    >>> from tightframe.numerics import linalg
+    >>> [(rows.start, tuple(block.shape)) for rows, block in linalg.row_blocks(torch.ones(130, 3))]
+    [(0, (128, 3)), (128, (2, 3))]
+    """
+    for start in range(0, matrix.shape[-2], BLOCK):
+        rows = slice(start, min(start + BLOCK, matrix.shape[-2]))
+        yield rows, matrix[..., rows, :]
 
 
 def qr(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .frames import FrameKind, frame_deviation, gram_deviation, scaled_gram, unit_gram, unit_gram_deviation
-from .linalg import eigh, frobenius_norm, singular_values, svd
+from .frames import FrameKind, frame_deviation, gram_deviation, gram_frame_deviation, scaled_gram
+from .linalg import eigh, frobenius_norm, row_blocks, singular_values, svd
 from .models import Features
 from .moments import Moments
 from .shapes import check_compatible, check_finite, check_matrix, check_within_variation
@@ -306,13 +306,15 @@ def cdnv(features: Sampled) -> Tensor:
     gram, scale = _centred_gram(features)
     variances = energies(features) / gram.new_tensor(features.class_counts) / scale[..., 0] / scale[..., 0]
     norms = torch.diagonal(gram, dim1=-2, dim2=-1)
-    sums = norms.unsqueeze(-1) + norms.unsqueeze(-2)
-    squares = torch.sub(sums, gram, alpha=2)
-    torch.diagonal(squares, dim1=-2, dim2=-1).fill_(torch.inf)  # of a class and itself, which is no pair
-    if not bool((squares > 4 * torch.finfo(gram.dtype).eps * sums).all()):
-        raise equal
-    # Every pair twice: v_k / d^2 and v_l / d^2.
-    return (variances * squares.reciprocal_().sum(dim=-1)).sum(dim=-1) / (features.classes * (features.classes - 1))
+    summed = torch.zeros_like(variances[..., 0])
+    for rows, block in row_blocks(gram):
+        sums = norms[..., rows].unsqueeze(-1) + norms.unsqueeze(-2)
+        squares = torch.sub(sums, block, alpha=2)
+        torch.diagonal(squares[..., rows], dim1=-2, dim2=-1).fill_(torch.inf)  # of a class and itself, which is no pair
+        if not bool((squares > sums.mul_(4 * torch.finfo(gram.dtype).eps)).all()):
+            raise equal
+        summed += (variances[..., rows] * squares.reciprocal_().sum(dim=-1)).sum(dim=-1)
+    return summed / (features.classes * (features.classes - 1))  # every pair twice: v_k / d^2 and v_l / d^2
 
 
 def nc2_norm_deviation(features: Sampled) -> Tensor:
@@ -349,9 +351,13 @@ def nc2_angle_deviation(features: Sampled) -> Tensor:
     if not bool((lengths > 0).all()):
         raise ValueError("expected class means that differ from the global mean, got one without a direction")
     pairs = features.classes * (features.classes - 1)
-    deviations = gram / lengths.unsqueeze(-1)
-    deviations = deviations.div_(lengths.unsqueeze(-2)).add_(1 / (features.classes - 1)).abs_()
-    return (deviations.sum(dim=(-2, -1)) - torch.diagonal(deviations, dim1=-2, dim2=-1).sum(dim=-1)) / pairs
+    summed = torch.zeros_like(lengths[..., 0])
+    for rows, block in row_blocks(gram):
+        deviations = block / lengths[..., rows].unsqueeze(-1)
+        deviations = deviations.div_(lengths.unsqueeze(-2)).add_(1 / (features.classes - 1)).abs_()
+        torch.diagonal(deviations[..., rows], dim1=-2, dim2=-1).zero_()
+        summed += deviations.sum(dim=(-2, -1))
+    return summed / pairs
 
 
 def nc2_etf_distance(features: Sampled) -> Tensor:
@@ -373,7 +379,7 @@ def nc2_frame_distance(features: Sampled, kind: FrameKind) -> Tensor:
         _check_between(centred_means(features))
     if not isinstance(features, Moments):
         return frame_deviation(centred_means(features) if kind == "etf" else class_means(features), kind)
-    return unit_gram_deviation(unit_gram((features.centred_gram if kind == "etf" else features.mean_gram)[0]), kind)
+    return gram_frame_deviation((features.centred_gram if kind == "etf" else features.mean_gram)[0], kind)
 
 
 def nc2_gram_distance(features: Sampled, gram: Tensor) -> Tensor:
