@@ -42,7 +42,7 @@ def test_the_committed_record_is_read() -> None:
 
 def test_every_row_has_a_module_and_they_come_in_order() -> None:
     rows = [number for numbers, _ in run.modules() for number in numbers]
-    assert set(rows) == set(range(1, 11))
+    assert set(rows) == set(range(1, 12))
     assert rows == sorted(rows)
 
 

@@ -242,7 +242,20 @@ def test_every_claim_in_every_format(every: list[citation.Citation]) -> None:
 
 
 def test_json_has_the_documented_keys(every: list[citation.Citation]) -> None:
-    keys = ("id", "hash", "verdict", "conditional_on", "title", "key", "locator", "label", "notation", "renamed")
+    keys = (
+        "id",
+        "hash",
+        "verdict",
+        "conditional_on",
+        "unchecked",
+        "assumptions",
+        "title",
+        "key",
+        "locator",
+        "label",
+        "notation",
+        "renamed",
+    )
     keys += ("statement_latex", "definitions_latex", "parameters", "hypotheses", "latex", "bibtex")
     for cited in every:
         assert tuple(citation.data(cited)) == keys

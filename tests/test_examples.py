@@ -51,7 +51,7 @@ def test_all_six_equations_are_those_of_the_claims(manuscript: Path, capsys: pyt
     [
         ("paper.tex", r"\tfrac{n}{4}\, \sigma(t)^4", r"\tfrac{n}{2}\, \sigma(t)^4", "differs", "by the factor"),
         ("paper.tex", r"+ K n \mu\, I_d", r"- K n \mu\, I_d", "differs", ""),
-        ("paper.tex", r"WW^\tr".replace("WW", "W W"), r"W^\tr W", "unread", ""),
+        ("paper.tex", r"WW^\tr".replace("WW", "W W"), r"W^\tr W", "differs", "the sizes do not fit"),
         ("paper.tex", r"(1 + x^L)\, Y H^\tr", r"(1 - x^L)\, Y H^\tr", "differs", ""),
         ("paper.tex", r"2m - 1 >", "2m >", "differs", ""),
         (

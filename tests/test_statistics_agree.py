@@ -30,7 +30,7 @@ from tightframe.theory import logit_scale, signal_to_noise
 from tightframe.theory.evaluation import evaluate
 from tightframe.theory.least_squares import LeastSquares
 from tightframe.theory.proof.derivative import gradient
-from tightframe.theory.proof.statement import Equal
+from tightframe.theory.proof.statement import Equal, PositiveDefinite
 from tightframe.theory.statistics import ClassData, any_sizes, balanced
 from tightframe.theory.symbols import C, N, integers, lam, n, ones, ones_row, p, reals
 from torch import Tensor
@@ -145,7 +145,10 @@ def snr_agrees(snr: Statistic, singular_values: Statistic, features: Features) -
     values = decomposed(features, snr, singular_values)
     assert_close(snr(features), value(SNR.root * SNR.data.centred_means, values))
     for hypothesis in SNR.hypotheses:
-        assert_equation_holds(hypothesis.statement, values)
+        if isinstance(hypothesis.statement, PositiveDefinite):
+            assert np.linalg.eigvalsh(value(hypothesis.statement.matrix, values)).min() > 0
+        else:
+            assert_equation_holds(hypothesis.statement, values)
 
 
 @law
