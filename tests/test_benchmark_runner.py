@@ -113,6 +113,14 @@ def test_rows_that_all_run_are_recorded_and_that_there_was_no_gpu(
     said = 'No GPU was at hand: `make gpu-check` printed "no GPU: torch sees no CUDA device, so nothing was checked".'
     assert said in text
     assert set(run.recorded(text)) == {f"Row {row}: work {row} {number}" for row in (7, 9) for number in (0, 1)}
+    run.RESULTS.write_text(text.replace("work 9", "other work 9").replace("work 7", "old work 7"))
+    assert run.main(["--out", str(folder / "out.json"), "--record", "--row", "7"]) == 0
+    titles = [line for line in run.RESULTS.read_text().splitlines() if line.startswith("## ")]
+    assert titles[2:] == [f"## Row 7: work 7 {n}" for n in (0, 1)] + [f"## Row 9: other work 9 {n}" for n in (0, 1)]
+    assert run.RESULTS.read_text().count("| 9 | other work 9 1 |") == 1
+    run.RESULTS.write_text(text.replace("; one core of", "; another core of"))
+    with pytest.raises(SystemExit, match="2"):
+        run.main(["--record", "--row", "7"])
 
 
 def test_an_unknown_row_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

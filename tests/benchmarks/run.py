@@ -2,7 +2,7 @@
 
     make bench                    all rows
     make bench ARGS="--row 8"     one of them
-    make bench ARGS=--record      all rows, written to RESULTS.md too
+    make bench ARGS=--record      all rows, written to RESULTS.md too; with --row, these rows of a record of today
 
 The figures also go to a JSON file, in the user's cache or where --out says. A ratio that is a fifth below the one in
 RESULTS.md is named at the end, and so is a row that fails; the exit code is then 1. With a row that fails nothing is
@@ -24,6 +24,7 @@ import io
 import json
 import os
 import platform
+import re
 import statistics
 import sys
 import time
@@ -45,13 +46,19 @@ SHORTEST = 0.02  # seconds: a sample repeats its work until it lasts so long, fa
 class Contender:
     """One way to do the work. `error` is what it was measured to reach, by the measure that its comparison names.
 
-    What is measured `once` is long, and from cold: nothing that an earlier run has left serves it.
+    What is measured `once` is long, and from cold: nothing that an earlier run has left serves it. One call does
+    `pieces` times the work of the baseline; times are of one piece.
     """
 
     name: str
     work: Callable[[], object]
     error: float | None = None
     once: bool = False
+    pieces: int = 1
+
+    def sample(self) -> float:
+        """Seconds that one piece takes."""
+        return sample(self.work) / self.pieces
 
 
 @dataclass(frozen=True)
@@ -81,13 +88,13 @@ def sample(work: Callable[[], object]) -> float:
 
 def sampled(comparison: Comparison, repeats: int = REPEATS) -> list[list[float]]:
     """Times of each contender, sampled in turns, so that a slow minute of the machine hits all."""
-    times = [[sample(contender.work)] if contender.once else list[float]() for contender in comparison.contenders]
+    times = [[contender.sample()] if contender.once else list[float]() for contender in comparison.contenders]
     several = [number for number, contender in enumerate(comparison.contenders) if not contender.once]
     for number in several:
         comparison.contenders[number].work()
     for _ in range(repeats):
         for number in several:
-            times[number].append(sample(comparison.contenders[number].work))
+            times[number].append(comparison.contenders[number].sample())
     return times
 
 
@@ -268,6 +275,15 @@ class Findings:
                 self.failed.append(f"row {row} ({name}.py): {reason}")
                 print(f"\nfailed: {self.failed[-1]}", flush=True)
 
+    def beside(self, text: str) -> None:
+        """Add the other rows of a record."""
+        mine = {row["row"] for row in self.rows}
+        parts = [f"## {part.strip()}" for part in text.split("\n## ")[1:]]
+        sections = [part for part in parts if part.startswith("## Row ") and _row(part) not in mine]
+        lines = [line for line in text.splitlines() if line[:2] == "| " and line[2:3].isdigit()]
+        self.sections = sorted([*self.sections, *sections], key=_row)
+        self.summary = sorted([*self.summary, *(line for line in lines if _row(line) not in mine)], key=_row)
+
     @property
     def table(self) -> str:
         return "\n".join(
@@ -275,19 +291,27 @@ class Findings:
         )
 
 
+def _row(text: str) -> int:
+    """The row of a section or of a line of the table."""
+    return int(re.search(r"\d+", text).group())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="run.py", description="Run the benchmarks.")
-    parser.add_argument("--record", action="store_true", help="write RESULTS.md; all rows")
+    parser.add_argument(
+        "--record", action="store_true", help="write RESULTS.md: all rows, or some of a record of today"
+    )
     parser.add_argument("--row", type=int, action="append", metavar="N", help="only this row; may be repeated")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the JSON file; in the user's cache by default")
     options = parser.parse_args(arguments)
-    if options.record and options.row:
-        parser.error("--record needs all rows")
     known = sorted({row for rows, _ in modules() for row in rows})
     for row in options.row or ():
         if row not in known:
             parser.error(f"no row {row}; there are {', '.join(map(str, known))}")
     found, top = Findings(recorded(RESULTS.read_text()) if RESULTS.exists() else {}), header()
+    before = RESULTS.read_text() if RESULTS.exists() else ""
+    if options.record and options.row and not before.startswith(f"{top}\n"):
+        parser.error(f"--record needs all rows: {RESULTS.name} is of another day, machine or version")
     print(top, flush=True)
     stopped = False
     try:
@@ -310,6 +334,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.record and found.failed:
         print(f"not recorded: {RESULTS.name} needs all rows")
     elif options.record:
+        if options.row:
+            found.beside(before)
         RESULTS.write_text("\n\n".join([top, found.table, gpu(), *found.sections]) + "\n")
         print(f"written: {RESULTS}")
     return 1 if found.fallen or found.failed else 0
