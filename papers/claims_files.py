@@ -491,7 +491,8 @@ def main(words: Sequence[str]) -> None:
     source = Source(file=Path(name)) if name.endswith(".py") else Source(module=name)
     importlib.import_module("tightframe.papers.draft")  # before the limit begins
     with open(trace, "w", encoding="utf-8") as file:
-        faulthandler.dump_traceback_later(float(limit), exit=True, file=file)
+        # Later than the alarm of `_imported`, which names the line: for what no alarm interrupts.
+        faulthandler.dump_traceback_later(float(limit) + 1, exit=True, file=file)
         problem: str | None = None
         try:
             _imported(source)
